@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command line: reads it, runs one command, turns what went wrong into an exit status."""
+
+import argparse
+import os
+import sys
+from typing import NoReturn
+
+from sweep import plan, process
+from sweep.errors import Interrupted, Misuse, Problem
+
+_EPILOG = "exit status: 0 done, 1 a run or a check failed, 2 wrong use, 77 not possible here"
+
+
+class _Parser(argparse.ArgumentParser):
+    """One line for a wrong command line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def _where(p: argparse.ArgumentParser, destroys: str) -> None:
+    """--device or --vm, and what goes with them."""
+    one = p.add_mutually_exclusive_group(required=True)
+    one.add_argument("--device", metavar="DEV", help="a whole, unused drive")
+    one.add_argument("--vm", action="store_true",
+                     help="boot the emulated machine and run there, on a scratch drive")
+    p.add_argument("--destroy-data", metavar="DEV", help=f"allow writing to DEV: {destroys}")
+    p.add_argument("--kernel", metavar="FILE", help="with --vm: another kernel than kernel/build's")
+    _common(p)
+
+
+def _common(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--fio", metavar="BIN", help="the fio to run (default: what ./configure found)")
+    p.add_argument("--out", metavar="DIR", help="run folder (default: a new one in results/)")
+    p.add_argument("--quiet", action="store_true", help="no table at the end")
+
+
+def _parser() -> argparse.ArgumentParser:
+    top = _Parser(prog="fio-dmabuf", epilog=_EPILOG, allow_abbrev=False,
+                  description="What is pre-mapped DMA worth on this machine, and does the data "
+                              "arrive?")
+    subs = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, text: str) -> argparse.ArgumentParser:
+        return subs.add_parser(name, help=text, description=text, epilog=_EPILOG,
+                               allow_abbrev=False)
+
+    p = command("sweep", "IOMMU mode x buffer kind x block size x depth, interleaved, proved")
+    _where(p, "it is filled with random data first, and writing rw values become possible")
+    p.add_argument("--modes", help=f"list of {', '.join(plan.MODES)}, or current: leave it "
+                                   "(default: all three)")
+    p.add_argument("--arms", help=f"list of {', '.join(plan.ARMS)} (default: fixed,dmabuf)")
+    p.add_argument("--exporter", help="list of who makes the dma-buf (default: udmabuf)")
+    p.add_argument("--rw", help=f"list of {', '.join(plan.RWS)} (default: randread)")
+    p.add_argument("--bs", help="list of block sizes (default: 4k)")
+    p.add_argument("--iodepth", help="list of queue depths (default: 32)")
+    p.add_argument("--numjobs", help="list of numbers of jobs (default: 1)")
+    p.add_argument("--repeat", help="repeats of each point (default: 5; quick: 3)")
+    p.add_argument("--runtime", help="seconds of each timed run (default: 10; quick: 1)")
+    p.add_argument("--quick", action="store_true", help="short runs, few repeats: minutes")
+    p.add_argument("--resume", metavar="DIR", help="go on with a run that was cut short")
+    p.add_argument("--no-prefill", action="store_true", help="do not fill the drive first")
+    p.add_argument("--no-proof", action="store_true", help="do not count IOMMU trace events")
+
+    p = command("verify", "does the data arrive? both directions, each against an independent path")
+    _where(p, "verify writes to the drive")
+    p.add_argument("--modes", help="as in sweep (default: all three)")
+    p.add_argument("--exporter", help="as in sweep (default: udmabuf)")
+    p.add_argument("--quick", action="store_true", help="fewer combinations")
+
+    p = command("cost", "instructions per I/O, in the VM, repeatable to about 1 %%")
+    p.add_argument("--modes", help="as in sweep (default: all three)")
+    p.add_argument("--arms", help="as in sweep (default: fixed,dmabuf)")
+    p.add_argument("--bs", default="4k", help="one block size (default: 4k)")
+    p.add_argument("--repeat", default="3", help="repeats of each point (default: 3)")
+    p.add_argument("--ios", default="20000", help="I/O of the shorter run (default: 20000)")
+    p.add_argument("--kernel", metavar="FILE", help="another kernel than kernel/build's")
+    p.add_argument("--json", action="store_true", help="the table as JSON on standard output")
+    p.add_argument("--guest", metavar="DEV", help=argparse.SUPPRESS)
+    _common(p)
+
+    p = command("iommu", "the IOMMU mode of a drive: show it, set it, put it back")
+    p.add_argument("what", choices=("show", "set", "restore"))
+    p.add_argument("dev", metavar="DEV", help="a drive (restore: or its PCI address)")
+    p.add_argument("mode", nargs="?", metavar="MODE", help=f"set: {', '.join(plan.MODES)}")
+
+    p = command("report", "figures, report.md and report.html from run folders")
+    p.add_argument("run", nargs="+", metavar="RUN", help="a run folder")
+    return top
+
+
+def _iommu(args: argparse.Namespace) -> int:
+    from sweep import device, iommu
+    if args.what == "set":
+        if not args.mode:
+            raise Misuse(f"iommu set {args.dev}: no mode; choose from {', '.join(plan.MODES)}")
+        [mode] = plan.choose(args.mode, "iommu set MODE", plan.MODES)
+    elif args.mode:
+        raise Misuse(f"iommu {args.what}: takes no mode ({args.mode})")
+    if args.what == "restore":
+        if os.geteuid():
+            raise Misuse(f"iommu restore {args.dev}: no permission; run as root")
+        print(iommu.restore(args.dev))
+        return 0
+    name = device.block_name(args.dev, "DEV")
+    if args.what == "show":
+        pci = device.pci_of(name)
+        print(f"/dev/{name}: {iommu.mode_of(pci)}" + (
+            f" (PCI {pci}, IOMMU group {os.path.basename(iommu.group_of(pci))})"
+            if iommu.group_of(pci) else f" (PCI {pci}: in no IOMMU group)" if pci
+            else " (not on PCI: no IOMMU mode)"))
+        return 0
+    switcher = iommu.Switcher(device.check(args.dev, None, False))
+    try:
+        switcher.set(mode)
+    except BaseException:
+        switcher.restore()
+        raise
+    switcher.keep()
+    print(f"{switcher.dev}: {switcher.mode()}; fio-dmabuf iommu restore {switcher.dev} puts back "
+          "what was there")
+    return 0
+
+
+def _run(args: argparse.Namespace) -> int:
+    """Imports what the command needs, and no more."""
+    if args.command == "iommu":
+        return _iommu(args)
+    if args.command == "sweep":
+        from sweep import sweep
+        return sweep.main(args)
+    if args.command == "verify":
+        from sweep import verify
+        return verify.main(args)
+    if args.command == "cost":
+        from sweep import cost
+        return cost.main(args)
+    from plot import report
+    return report.main(args.run)
+
+
+def main(argv: list[str]) -> int:
+    """Runs one command; its exit status."""
+    args = _parser().parse_args(argv)
+    process.catch_signals()
+    try:
+        return _run(args)
+    except Problem as e:
+        sys.stderr.write(f"fio-dmabuf: {e}\n")
+        return e.status
+    except Interrupted as e:
+        sys.stderr.write("fio-dmabuf: stopped by a signal; what was changed has been put back\n")
+        return 128 + e.signum
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 1

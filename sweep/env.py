@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""On what a run ran: the facts of env.json."""
+
+import os
+import time
+import zlib
+from typing import Any
+
+from sweep import device, iommu, paths
+
+_OPTIONS = ("IOMMU_DEFAULT_DMA_STRICT", "IOMMU_DEFAULT_DMA_LAZY", "IOMMU_DEFAULT_PASSTHROUGH",
+            "DMABUF_MOVE_NOTIFY", "UDMABUF", "DMABUF_HEAPS", "PREEMPT", "PREEMPT_VOLUNTARY",
+            "PREEMPT_NONE", "HZ", "NO_HZ_IDLE", "NO_HZ_FULL", "IRQ_TIME_ACCOUNTING", "KASAN",
+            "PROVE_LOCKING", "DEBUG_ATOMIC_SLEEP", "INIT_ON_ALLOC_DEFAULT_ON", "PAGE_TABLE_ISOLATION",
+            "MITIGATION_PAGE_TABLE_ISOLATION", "NVME_MULTIPATH")
+
+
+def _config() -> dict[str, str]:
+    """The kernel options that matter to the figures."""
+    try:
+        with open("/proc/config.gz", "rb") as f:
+            text = zlib.decompress(f.read(), 31).decode()
+    except OSError:
+        text = paths.read(f"/boot/config-{os.uname().release}", "")
+    if not text:
+        return {}
+    have = dict(line.removeprefix("CONFIG_").split("=", 1) for line in text.splitlines()
+                if line.startswith("CONFIG_"))
+    return {k: have.get(k, "n") for k in _OPTIONS}
+
+
+def _cpu() -> dict[str, Any]:
+    text = paths.read("/proc/cpuinfo", "")
+    facts = dict(reversed([[w.strip() for w in line.split(":", 1)] for line in text.splitlines()
+                           if ":" in line]))
+    return {
+        "model": facts.get("model name", facts.get("CPU part", "")), "cpus": os.cpu_count(),
+        "hypervisor": "hypervisor" in facts.get("flags", "").split(),
+        "governor": paths.read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "none"),
+        "boost": paths.read("/sys/devices/system/cpu/cpufreq/boost", ""),
+        "microcode": facts.get("microcode", ""),
+    }
+
+
+def collect(name: str, fio_version: str, prefilled: bool) -> dict[str, Any]:
+    """Everything that is known before the first run."""
+    u = os.uname()
+    cpu = _cpu()
+    drive = device.describe(name)
+    clock = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
+    return {
+        "version": 1,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "host": u.nodename,
+        "machine": "vm" if cpu["hypervisor"] else "bare",
+        # A drive made of software says nothing of a real one's throughput.
+        "emulated_drive": "QEMU" in str(drive["model"]) or not device.pci_of(name),
+        "product": paths.read("/sys/class/dmi/id/product_name", ""),
+        "kernel": {"release": u.release, "version": u.version, "arch": u.machine,
+                   "cmdline": paths.read("/proc/cmdline", ""), "config": _config()},
+        "iommu": {"kinds": iommu.kinds(), "mode_found": iommu.mode_of(device.pci_of(name)),
+                  "group": os.path.basename(iommu.group_of(device.pci_of(name)))},
+        "cpu": cpu, "memory_kb": paths.read("/proc/meminfo", "0 0").split()[1],
+        "clocksource": paths.read(clock, ""),
+        "drive": drive, "prefilled": prefilled, "fio": fio_version,
+        "udmabuf_size_limit_mb": paths.read("/sys/module/udmabuf/parameters/size_limit_mb", ""),
+    }

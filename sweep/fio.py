@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One fio command line, one JSON.
+
+fio's exit status lies (a job killed by a signal can leave 0), and its JSON differs from version
+to version. So a run counts as good only if its JSON, its messages and the engine's own counters
+all say so, and everything is read with a fallback.
+"""
+
+import json
+import os
+import re
+from typing import Any, NamedTuple
+
+from sweep import paths, process
+from sweep.errors import Misuse, Problem
+
+Json = dict[str, Any]
+
+
+class Run(NamedTuple):
+    """One fio run: what fio measured, what the engine counted."""
+
+    ios: int
+    iops: float
+    bw_bytes: float
+    lat_p50_ns: float
+    lat_p99_ns: float
+    lat_p999_ns: float
+    runtime_ms: float
+    counters: Json
+    json: Json
+
+
+class Failed(Problem):
+    """fio failed; what the engine had counted until then is kept."""
+
+    def __init__(self, text: str, counters: Json) -> None:
+        super().__init__(text)
+        self.counters = counters
+
+
+def render(text: str, values: dict[str, str | int], name: str) -> str:
+    """The job file with the values of its own keys replaced.
+
+    Only keys that the file already has, each in one place: what a job does can be read from
+    the file, and a plan cannot set what the file does not show.
+    """
+    lines = text.split("\n")
+    for key, value in values.items():
+        at = [i for i, line in enumerate(lines) if re.match(rf"{re.escape(key)}\s*=", line)]
+        if len(at) != 1:
+            what = "no such key" if not at else f"it is there {len(at)} times"
+            raise Problem(f"{name}: cannot set {key}={value}: {what}; the job file must have the "
+                          f"line {key}= once")
+        lines[at[0]] = f"{key}={value}"
+    return "\n".join(lines)
+
+
+def binary(option: str | None) -> str:
+    """fio's name: --fio, what ./configure found, or the one in PATH."""
+    if option:
+        return option
+    for line in paths.read(os.path.join(paths.TOP, "config-host.mak"), "").splitlines():
+        key, _, value = line.partition("=")
+        if key.strip() in ("FIO", "FIO_BIN", "CONFIG_FIO") and value.strip():
+            return value.strip()
+    return "fio"
+
+
+def version(fio: str) -> str:
+    """`fio-3.33`, or a Problem that says what is missing."""
+    out = "/tmp/.fio-dmabuf-version.%d" % os.getpid()
+    try:
+        rc = process.run([fio, "--version"], stdout=out, stderr=os.devnull, cwd="/",
+                         env=dict(os.environ), timeout=60)
+        text = paths.read(out, "")
+    except (Problem, OSError) as e:
+        raise Misuse(f"--fio {fio}: cannot be run ({e}); apt-get install fio, or name one with "
+                     "--fio") from None
+    finally:
+        if os.path.exists(out):
+            os.unlink(out)
+    if rc or not text.startswith("fio"):
+        raise Misuse(f"--fio {fio}: is not fio (status {rc}, says {text[:40]!r}); name fio's binary")
+    return text.strip()
+
+
+def need_engine() -> None:
+    """The engine must have been built."""
+    if not os.path.exists(paths.ENGINE):
+        raise Misuse("engine/fio-dmabuf.so: not built; run ./configure && make")
+
+
+def _document(text: str, where: str) -> Json:
+    """The JSON in fio's output, which may have notes before it."""
+    start = text.find("{")
+    try:
+        doc = json.loads(text[start:]) if start >= 0 else None
+    except json.JSONDecodeError:
+        # A job's note can follow as well; take the first complete object.
+        try:
+            doc = json.JSONDecoder().raw_decode(text[start:])[0]
+        except json.JSONDecodeError:
+            doc = None
+    if not isinstance(doc, dict):
+        raise Problem(f"{where}: fio wrote no complete JSON; its messages are beside it")
+    return doc
+
+
+def _sides(job: Json) -> list[Json]:
+    """The directions in which the job did anything."""
+    return [job[d] for d in ("read", "write", "trim", "mixed")
+            if isinstance(job.get(d), dict) and job[d].get("total_ios")]
+
+
+def _percentile(side: Json, want: float) -> float:
+    """Total latency if the job recorded its percentiles, else that of completion."""
+    for key in ("lat_ns", "clat_ns"):
+        table = side.get(key, {}).get("percentile")
+        if table:
+            best = min(table, key=lambda p: abs(float(p) - want))
+            if abs(float(best) - want) < 0.01:
+                return float(table[best])
+    return float("nan")
+
+
+def add_up(counters: list[Json]) -> Json:
+    """The engine's lines, one per thread: numbers added, words kept."""
+    total: Json = {}
+    for c in counters:
+        for k, v in c.items():
+            if isinstance(v, int) and not isinstance(v, bool) and k != "thread":
+                total[k] = total.get(k, 0) + v
+            else:
+                total.setdefault(k, v)
+    return total
+
+
+def parse(doc: Json, counters: list[Json]) -> Run:
+    """Figures out of fio's JSON, all jobs together.
+
+    With both directions in play a percentile is the slower direction's.
+    """
+    jobs = [j for j in doc.get("jobs", []) if isinstance(j, dict)]
+    sides = [s for j in jobs for s in _sides(j)]
+
+    def worst(p: float) -> float:
+        return max((_percentile(s, p) for s in sides), default=float("nan"))
+
+    return Run(
+        ios=sum(int(s["total_ios"]) for s in sides),
+        iops=sum(float(s.get("iops", 0)) for s in sides),
+        bw_bytes=sum(float(s.get("bw_bytes", s.get("bw", 0) * 1024)) for s in sides),
+        lat_p50_ns=worst(50), lat_p99_ns=worst(99), lat_p999_ns=worst(99.9),
+        runtime_ms=max((float(s.get("runtime", 0)) for s in sides), default=0.0),
+        counters=add_up(counters), json=doc)
+
+
+def messages(text: str) -> str:
+    """fio's and the engine's complaints as one line, without fio's progress and hints."""
+    lines = [x.strip() for x in text.splitlines() if x.strip()]
+    return "; ".join(dict.fromkeys(lines))[:600]
+
+
+def run(fio: str, stem: str, job_text: str, device: str, timeout: float,
+        env: dict[str, str] | None = None) -> Run:
+    """Runs one rendered job; its files are STEM.fio, .json, .counters.json, .err, .cmd.
+
+    `job_text` has counters= set by the caller to STEM.counters.json where the job uses ours.
+    """
+    with open(stem + ".fio", "w", encoding="utf-8") as f:
+        f.write(job_text)
+    argv = [fio, "--output-format=json", f"--output={stem}.json", stem + ".fio"]
+    with open(stem + ".cmd", "w", encoding="utf-8") as f:
+        f.write(f"cd {paths.TOP} && DEVICE={device} {' '.join(argv)}\n")
+    rc = process.run(argv, stdout=stem + ".err", stderr=stem + ".err", cwd=paths.TOP,
+                     env={**os.environ, **(env or {}), "DEVICE": device}, timeout=timeout)
+    err = paths.read(stem + ".err", "")
+    text = paths.read(stem + ".json", "")
+    said = messages(err) or messages(text[:text.find("{")] if "{" in text else text)
+    counters = [json.loads(line) for line in
+                paths.read(stem + ".counters.json", "").splitlines() if line.strip()]
+    where = f"({stem}.err)"
+    if rc < 0 or "got signal" in err:
+        raise Failed(f"fio: a job was killed by a signal: {said or f'signal {-rc}'} {where}",
+                     add_up(counters))
+    if rc and "{" not in text:
+        raise Failed(f"fio: {said or f'exit status {rc}'} {where}", add_up(counters))
+    result = parse(_document(text, stem + ".json"), counters)
+    errors = [j["error"] for j in result.json.get("jobs", []) if j.get("error")]
+    if rc or errors:
+        why = said or ", ".join(os.strerror(e) for e in errors) or f"exit status {rc}"
+        raise Failed(f"fio: {why} {where}", result.counters)
+    if not result.ios:
+        raise Failed(f"fio: no I/O was done: {said or 'no message'} {where}", result.counters)
+    return result

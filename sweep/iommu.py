@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The IOMMU mode of one drive: read it, switch it, put it back.
+
+The mode belongs to the IOMMU group of the drive's PCI device and can only be changed while no
+driver has the device. So: unbind, write the group's type, bind, wait until the drive is there
+again (perhaps under another name). A journal in /run says what was there before; it is written
+before the first change and removed when all is back. /run does not outlive a boot, and neither
+do these changes.
+"""
+
+import errno
+import json
+import os
+import re
+import sys
+import time
+from typing import Any
+
+from sweep import device, paths, process
+from sweep.errors import Misuse, Problem
+
+TYPES = {"strict": "DMA", "lazy": "DMA-FQ", "passthrough": "identity"}
+_NAMES = {v: k for k, v in TYPES.items()}
+NONE = "none"
+_JOURNALS = "/run/fio-dmabuf"
+_WAIT = 60.0
+# Settings of a drive's queue that a new bind resets and people do change.
+_KEPT = ("scheduler", "nomerges", "rq_affinity", "iostats", "wbt_lat_usec", "read_ahead_kb")
+
+
+def group_of(pci: str) -> str:
+    """/sys/kernel/iommu_groups/N of a PCI device; nothing without an IOMMU."""
+    link = f"/sys/bus/pci/devices/{pci}/iommu_group"
+    if not pci or not os.path.exists(link):
+        return ""
+    return f"/sys/kernel/iommu_groups/{os.path.basename(os.path.realpath(link))}"
+
+
+def mode_of(pci: str) -> str:
+    """The effective mode in our words; `none` without an IOMMU; else the kernel's word."""
+    group = group_of(pci)
+    kind = paths.read(f"{group}/type", "") if group else ""
+    return _NAMES.get(kind, kind) if kind else NONE
+
+
+def driver_of(pci: str) -> str:
+    """The driver that has the PCI device, or nothing."""
+    link = f"/sys/bus/pci/devices/{pci}/driver"
+    return os.path.basename(os.path.realpath(link)) if os.path.exists(link) else ""
+
+
+def kinds() -> list[str]:
+    """The IOMMUs of the machine."""
+    words = {"dmar": "Intel VT-d", "ivhd": "AMD-Vi", "smmu": "Arm SMMU", "virtio": "virtio-iommu"}
+    found = [next((w for k, w in words.items() if k in n), n)
+             for n in paths.listdir("/sys/class/iommu")]
+    return sorted(set(found))
+
+
+def _journal(pci: str) -> str:
+    return f"{_JOURNALS}/iommu-{pci}.json"
+
+
+def journals() -> list[dict[str, Any]]:
+    """What is noted as changed on this machine."""
+    return [json.loads(paths.read(f"{_JOURNALS}/{n}")) for n in paths.listdir(_JOURNALS)
+            if re.match(r"iommu-.*\.json$", n)]
+
+
+def _noted(pci: str) -> dict[str, Any]:
+    """The journal of one device, or nothing."""
+    text = paths.read(_journal(pci), "")
+    return json.loads(text) if text else {}
+
+
+def _save(note: dict[str, Any]) -> None:
+    """On the medium before anything changes."""
+    os.makedirs(_JOURNALS, mode=0o755, exist_ok=True)
+    path = _journal(note["pci"])
+    with open(path + ".new", "w", encoding="utf-8") as f:
+        json.dump(note, f, indent=2)
+        f.flush()
+        os.fsync(f.fileno())
+    os.rename(path + ".new", path)
+
+
+def _started(pid: int) -> str:
+    """When a process was started, so that a reused pid is not taken for it."""
+    text = paths.read(f"/proc/{pid}/stat", "")
+    return text.rpartition(")")[2].split()[19] if ")" in text else ""
+
+
+def _alive(note: dict[str, Any]) -> bool:
+    return bool(note["started"]) and _started(note["pid"]) == note["started"]
+
+
+def _write(path: str, text: str, what: str) -> None:
+    try:
+        paths.write(path, text)
+    except PermissionError:
+        raise Misuse(f"{what}: no permission to write {path}; run as root") from None
+    except OSError as e:
+        raise Problem(f"{what}: the kernel refused {text!r} in {path}: {e.strerror}") from None
+
+
+def _neighbours(pci: str) -> list[str]:
+    """Other devices of the group that a driver has: the kernel refuses to switch under them."""
+    return [f"{d} ({driver_of(d)})" for d in paths.listdir(f"{group_of(pci)}/devices")
+            if d != pci and driver_of(d) not in ("", "pcieport", "vfio-pci")]
+
+
+class Switcher:
+    """Switches the mode of one drive and puts it back."""
+
+    def __init__(self, name: str, keep_open: bool = True) -> None:
+        self.name = name
+        self.identity = device.identity(name)
+        self.pci = self.identity.pci
+        self._keep_open = keep_open
+        self._fd = device.open_exclusively(name) if keep_open else -1
+        self._note: dict[str, Any] = {}
+
+    @property
+    def dev(self) -> str:
+        """Today's path of the drive."""
+        return f"/dev/{self.name}"
+
+    def mode(self) -> str:
+        """The effective mode at this moment."""
+        return mode_of(self.pci)
+
+    def can_switch(self) -> str:
+        """Why the mode cannot be switched; nothing when it can."""
+        if device.multipath_head(self.name):
+            return ("is an NVMe multipath head, which hides its PCI devices; boot with "
+                    "nvme_core.multipath=N")
+        if not self.pci:
+            return ("is not on a PCI device, so it has no IOMMU mode; name a PCI NVMe drive, or "
+                    "use --modes current")
+        if not group_of(self.pci):
+            return (f"{self.pci} is in no IOMMU group: the IOMMU is off; switch it on in the "
+                    "firmware and boot with intel_iommu=on (AMD: on by default), or use "
+                    "--modes current")
+        if not os.access(f"{group_of(self.pci)}/type", os.W_OK):
+            return "its IOMMU group's type cannot be written; run as root"
+        others = _neighbours(self.pci)
+        if others:
+            return (f"shares IOMMU group {os.path.basename(group_of(self.pci))} with "
+                    f"{', '.join(others)}; unbind them, or put the drive into another slot")
+        note = _noted(self.pci)
+        if note and not self._note and not note["chosen"]:
+            if _alive(note):
+                return f"process {note['pid']} is switching its IOMMU mode now; wait for its end"
+            return ("its IOMMU mode was left changed by a run that was killed; run fio-dmabuf "
+                    f"iommu restore {self.dev}")
+        return ""
+
+    def set(self, mode: str) -> None:
+        """Switches to `mode` (or the kernel's word for a type) unless it is in effect."""
+        if self.mode() == mode:
+            return
+        why = self.can_switch()
+        if why:
+            raise Misuse(f"--device {self.dev}: {why}")
+        for n in device.disks_of(self.pci):
+            # All of the controller goes away for a moment, not only this namespace.
+            user = device.in_use(n)
+            if user:
+                raise Misuse(f"--device {self.dev}: cannot unbind its controller {self.pci}: "
+                             f"{user}; free it first")
+        if not self._note:
+            self._begin()
+        self._switch(TYPES.get(mode, mode))
+        if self.mode() != mode:
+            raise Problem(f"{self.dev}: asked for IOMMU mode {mode}, the kernel made it "
+                          f"{self.mode()}; this platform does not offer it")
+
+    def _begin(self) -> None:
+        """Notes what is there now, before anything changes."""
+        queue = f"/sys/class/block/{self.name}/queue"
+        kept = {k: paths.read(f"{queue}/{k}", "") for k in _KEPT}
+        m = re.search(r"\[(.+?)\]", kept["scheduler"])
+        kept["scheduler"] = m.group(1) if m else ""
+        self._note = {
+            "pci": self.pci, "type": paths.read(f"{group_of(self.pci)}/type"),
+            "driver": driver_of(self.pci), "device": self.dev, "identity": list(self.identity),
+            "queue": {k: v for k, v in kept.items() if v}, "pid": os.getpid(),
+            "started": _started(os.getpid()), "chosen": False,
+            # What somebody chose with `iommu set` is what a sweep goes back to; what was there
+            # before that stays noted.
+            "previous": _noted(self.pci),
+        }
+        _save(self._note)
+
+    def _switch(self, kind: str) -> None:
+        """Unbind, type, bind, wait. Interrupted anywhere, restore() can go on from there."""
+        if self._fd >= 0:
+            # A descriptor left open would keep the name taken and the drive come back as another.
+            os.close(self._fd)
+            self._fd = -1
+        driver = self._note["driver"]
+        what = f"--device {self.dev}"
+        if driver_of(self.pci):
+            _write(f"/sys/bus/pci/drivers/{driver_of(self.pci)}/unbind", self.pci, what)
+        try:
+            _write(f"{group_of(self.pci)}/type", kind, what)
+        finally:
+            with process.Shield():
+                if not driver_of(self.pci):
+                    _write(f"/sys/bus/pci/drivers/{driver}/bind", self.pci, what)
+        self._wait()
+        self._tune()
+        if self._keep_open:
+            self._fd = device.open_exclusively(self.name)
+
+    def _wait(self) -> None:
+        """Until the drive is back and can be read."""
+        deadline = time.monotonic() + _WAIT
+        while True:
+            name = device.find(self.identity)
+            if name and os.path.exists(f"/dev/{name}"):
+                try:
+                    os.close(os.open(f"/dev/{name}", os.O_RDONLY | os.O_CLOEXEC))
+                    self.name = name
+                    return
+                except OSError as e:
+                    if e.errno not in (errno.ENXIO, errno.ENODEV, errno.EBUSY, errno.ENOENT):
+                        raise
+            if time.monotonic() > deadline:
+                raise Problem(f"{self.dev}: did not come back within {_WAIT:.0f} s after its driver "
+                              f"was bound to {self.pci} again; see dmesg")
+            time.sleep(0.02)
+
+    def _tune(self) -> None:
+        """The queue settings that the drive had."""
+        for key, value in self._note["queue"].items():
+            path = f"/sys/class/block/{self.name}/queue/{key}"
+            now = paths.read(path, "")
+            if value not in (now, *re.findall(r"\[(.+?)\]", now)):
+                try:
+                    paths.write(path, value)
+                except OSError as e:
+                    sys.stderr.write(f"{path}: cannot be put back to {value}: {e.strerror}\n")
+
+    def keep(self) -> None:
+        """Leaves the mode as it is; the journal still knows what was there (iommu set)."""
+        if self._note:
+            previous = self._note["previous"]
+            self._note = previous or {**self._note, "chosen": True}
+            _save(self._note)
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the drive."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def restore(self) -> None:
+        """Puts back what was there before the first set(); harmless when nothing changed."""
+        with process.Shield():
+            try:
+                if self._note:
+                    if (paths.read(f"{group_of(self.pci)}/type") != self._note["type"]
+                            or driver_of(self.pci) != self._note["driver"]):
+                        self._keep_open = False
+                        self._switch(self._note["type"])
+                    if self._note["previous"]:
+                        _save(self._note["previous"])
+                    else:
+                        os.unlink(_journal(self.pci))
+                    self._note = {}
+            finally:
+                self.close()
+
+
+def restore(dev: str) -> str:
+    """After a crash: puts back what the journal says of DEV (a device path or PCI address)."""
+    for note in journals():
+        note = {**(note["previous"] or note), "pid": note["pid"], "started": note["started"]}
+        who = device.Identity(*note["identity"])
+        try:
+            named = device.pci_of(device.block_name(dev, "DEV"))
+        except Misuse:
+            named = ""
+        if dev not in (note["device"], note["pci"], os.path.basename(note["device"])) \
+                and named != note["pci"]:
+            continue
+        if _alive(note):
+            raise Misuse(f"iommu restore {dev}: process {note['pid']} is using it now; end that "
+                         "first, it puts the mode back itself")
+        for n in device.disks_of(who.pci):
+            user = device.in_use(n)
+            if user and mode_of(who.pci) != _NAMES.get(note["type"], note["type"]):
+                raise Misuse(f"iommu restore {dev}: in use: {user}; free it first")
+        s = Switcher.__new__(Switcher)
+        s.name, s.identity, s.pci = os.path.basename(note["device"]), who, who.pci
+        s._keep_open, s._fd, s._note = False, -1, note
+        s.restore()
+        return f"{s.dev}: {mode_of(s.pci)} again, driver {driver_of(s.pci)}"
+    return f"{dev}: nothing to put back"

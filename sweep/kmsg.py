@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the kernel said while something ran."""
+
+import os
+import re
+
+# Lines that mean that the repeat cannot be trusted, whatever fio says of it. The DMAR and AMD-Vi
+# ones matter most: a faulting DMA write may be reported to fio as a success.
+_BAD = re.compile(
+    r"BUG:|WARNING:|Oops|KASAN|KCSAN|UBSAN|DMAR:.*fault|DMAR-FR|AMD-Vi:.*(fault|FAULT|Event)"
+    r"|arm-smmu.*event|hung task|blocked for more than|soft lockup|rcu.*stall"
+    r"|nvme.*(timeout|I/O error|controller is down|Abort)|I/O error|critical .* error"
+    r"|possible .*lock|general protection|Call Trace"
+)
+
+
+class KernelLog:
+    """Reads /dev/kmsg from the moment it is made."""
+
+    def __init__(self) -> None:
+        self._fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+        os.lseek(self._fd, 0, os.SEEK_END)
+
+    def new(self) -> list[str]:
+        """The messages since the last call."""
+        lines = []
+        while True:
+            try:
+                record = os.read(self._fd, 8192)
+            except BlockingIOError:
+                return lines
+            except BrokenPipeError:
+                # Some were overwritten before we read them; those that are left still count.
+                lines.append("[messages lost]")
+                continue
+            # "level,seq,usec,flags;text", continuation lines start with a blank
+            head, _, text = record.decode(errors="replace").partition(";")
+            usec = head.split(",")[2] if head.count(",") >= 2 else "0"
+            lines.append(f"[{int(usec) / 1e6:12.6f}] {text.splitlines()[0] if text else ''}")
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+def bad(lines: list[str]) -> list[str]:
+    """Those lines that void a repeat."""
+    return [line for line in lines if _BAD.search(line)]

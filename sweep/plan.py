@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What to run, in which order. Knows nothing of devices."""
+
+import json
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from sweep import units
+from sweep.errors import Misuse
+
+MODES = ("strict", "lazy", "passthrough")
+CURRENT = "current"
+ARMS = ("dmabuf", "fixed", "plain")
+CONTROL = "fixed"
+EXPORTERS = ("udmabuf", "dma_heap", "drm", "cuda", "hip", "fd")
+RWS = ("randread", "read", "randwrite", "write", "randrw", "rw")
+NO_EXPORTER = "none"
+
+
+class Point(NamedTuple):
+    """One cell of a sweep."""
+
+    mode: str
+    arm: str
+    exporter: str
+    rw: str
+    bs: int
+    iodepth: int
+    numjobs: int
+
+    @property
+    def name(self) -> str:
+        """Short, and fit for a file name."""
+        who = self.arm if self.exporter == NO_EXPORTER else f"{self.arm}-{self.exporter}"
+        return (f"{self.mode}-{who}-{self.rw}-{units.human_size(self.bs)}"
+                f"-qd{self.iodepth}-j{self.numjobs}")
+
+    @property
+    def control(self) -> "Point":
+        """The point that this one is compared with."""
+        return self._replace(arm=CONTROL, exporter=NO_EXPORTER)
+
+    @property
+    def writes(self) -> bool:
+        return self.rw not in ("randread", "read")
+
+
+class Step(NamedTuple):
+    """One repeat of one point."""
+
+    repeat: int
+    point: Point
+
+
+class Plan(NamedTuple):
+    """Every step in run order, and what is the same for all of them."""
+
+    job: str
+    runtime_ms: int
+    ramp_ms: int
+    check_ios: int
+    proof_ios: int
+    repeats: int
+    steps: list[Step]
+
+    @property
+    def points(self) -> list[Point]:
+        """Each point once, in order of first appearance."""
+        return list(dict.fromkeys(s.point for s in self.steps))
+
+
+def choose(text: str, option: str, known: Iterable[str]) -> list[str]:
+    """A comma list of known words, each once, in the order given."""
+    words = [w.strip() for w in text.split(",") if w.strip()]
+    allowed = tuple(known)
+    for w in words:
+        if w not in allowed:
+            raise Misuse(f"{option} {w}: unknown; choose from {', '.join(allowed)}")
+    if not words:
+        raise Misuse(f"{option}: empty; choose from {', '.join(allowed)}")
+    return list(dict.fromkeys(words))
+
+
+def numbers(text: str, option: str, most: int) -> list[int]:
+    """A comma list of whole numbers from 1 to `most`."""
+    out = []
+    for word in text.split(","):
+        word = word.strip()
+        if not word.isdigit() or not 1 <= int(word) <= most:
+            raise Misuse(f"{option} {word or text}: not a whole number from 1 to {most}")
+        out.append(int(word))
+    return list(dict.fromkeys(out))
+
+
+def order(modes: list[str], arms: list[tuple[str, str]], cells: list[tuple[str, int, int, int]],
+          repeats: int) -> list[Step]:
+    """Repeats outermost, arms innermost.
+
+    Neighbours in time are what gets compared: the arms of a cell run one after the other, in
+    turned order every other repeat, and all modes take part in each repeat, so that drift
+    falls on all of them. Turning the modes as well saves one switch per repeat.
+    """
+    steps = []
+    for r in range(repeats):
+        turn = -1 if r % 2 else 1
+        for mode in modes[::turn]:
+            for rw, bs, depth, jobs in cells:
+                for arm, exporter in arms[::turn]:
+                    steps.append(Step(r, Point(mode, arm, exporter, rw, bs, depth, jobs)))
+    return steps
+
+
+def arms_with_exporters(arms: list[str], exporters: list[str]) -> list[tuple[str, str]]:
+    """The control first; `dmabuf` once per exporter."""
+    out: list[tuple[str, str]] = []
+    for arm in sorted(arms, key=lambda a: (a != CONTROL, ARMS.index(a))):
+        out += [(arm, e) for e in exporters] if arm == "dmabuf" else [(arm, NO_EXPORTER)]
+    return out
+
+
+def to_json(plan: Plan) -> str:
+    """The text of plan.json."""
+    head = {k: v for k, v in plan._asdict().items() if k != "steps"}
+    rows = [{"repeat": s.repeat, **s.point._asdict()} for s in plan.steps]
+    lines = ",\n".join("    " + json.dumps(r) for r in rows)
+    return json.dumps({"version": 1, **head}, indent=2)[:-2] + f',\n  "steps": [\n{lines}\n  ]\n}}\n'
+
+
+def from_json(text: str) -> Plan:
+    """The plan of a run folder."""
+    d: dict[str, Any] = json.loads(text)
+    if d.pop("version", None) != 1:
+        raise Misuse("plan.json: not a plan of this version; start a new run")
+    steps = [Step(r.pop("repeat"), Point(**r)) for r in d.pop("steps")]
+    return Plan(steps=steps, **d)

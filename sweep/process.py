@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One child process, never left behind; and signals turned into an exception.
+
+posix_spawn rather than the subprocess module: its imports cost as much as a short fio run when
+Python itself runs under emulation.
+"""
+
+import os
+import select
+import signal
+import sys
+import time
+from types import FrameType
+
+from sweep.errors import Interrupted, Problem
+
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_GRACE = 5.0
+_state: dict[str, int] = {"interrupted": 0, "shielded": 0}
+
+
+def _on_signal(signum: int, _frame: FrameType | None) -> None:
+    if _state["interrupted"] or _state["shielded"]:
+        # Once is enough: a second Ctrl-C must not cut short what puts the machine back.
+        _state["interrupted"] = 1
+        _state.setdefault("signum", signum)
+        sys.stderr.write("putting the machine back, please wait\n")
+        return
+    _state["interrupted"] = 1
+    _state["signum"] = signum
+    raise Interrupted(signum)
+
+
+def catch_signals() -> None:
+    """From here on SIGINT, SIGTERM and SIGHUP raise Interrupted, once."""
+    for s in STOPS:
+        signal.signal(s, _on_signal)
+
+
+class Shield:
+    """Within it no signal interrupts; one that came is raised at the end."""
+
+    def __enter__(self) -> None:
+        _state["shielded"] += 1
+        self._before = _state["interrupted"]
+
+    def __exit__(self, kind: object, _value: object, _tb: object) -> None:
+        _state["shielded"] -= 1
+        if kind is None and not self._before and _state["interrupted"] and not _state["shielded"]:
+            raise Interrupted(_state["signum"])
+
+
+def _reap(pid: int, pidfd: int, seconds: float) -> int | None:
+    """The child's wait status, or None when the time is over."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    deadline = time.monotonic() + seconds
+    while True:
+        left = deadline - time.monotonic()
+        if poll.poll(max(left, 0) * 1000):
+            return os.waitpid(pid, 0)[1]
+        if left <= 0:
+            return None
+
+
+def _end(pid: int, pidfd: int) -> None:
+    """Asks the child's group to stop, then makes it."""
+    for sig, seconds in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, 60.0)):
+        try:
+            os.killpg(pid, sig)
+        except ProcessLookupError:
+            pass
+        if _reap(pid, pidfd, seconds) is not None:
+            return
+    sys.stderr.write(f"process {pid} does not die (stuck in the kernel?); going on without it\n")
+
+
+def _opened(fd: int, to: str | int) -> tuple[int, ...] | tuple[int, int, str, int, int]:
+    """The spawn action that makes `fd` a file of that name, or a copy of our descriptor."""
+    if isinstance(to, int):
+        return (os.POSIX_SPAWN_DUP2, to, fd)
+    return (os.POSIX_SPAWN_OPEN, fd, to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+
+
+def run(argv: list[str], *, stdout: str | int, stderr: str | int, cwd: str, env: dict[str, str],
+        timeout: float) -> int:
+    """Runs `argv` to its end; its exit status, or minus the signal that ended it.
+
+    `stdout` and `stderr` are file names or descriptors of ours. The child leads a process group of its own, so that all of it can be ended: on a time-out
+    (a Problem) and on every other way out.
+    """
+    actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+               _opened(1, stdout), _opened(2, stderr)]
+    here = os.getcwd()
+    os.chdir(cwd)
+    try:
+        pid = os.posix_spawnp(argv[0], argv, env, file_actions=actions, setpgroup=0,
+                              setsigdef=STOPS)
+    except FileNotFoundError:
+        raise Problem(f"{argv[0]}: not found; install it or name it with --fio") from None
+    finally:
+        os.chdir(here)
+    pidfd = os.pidfd_open(pid)
+    try:
+        status = _reap(pid, pidfd, timeout)
+        if status is None:
+            _end(pid, pidfd)
+            raise Problem(f"{' '.join(argv)}: no end after {timeout:.0f} s")
+        return os.waitstatus_to_exitcode(status)
+    except BaseException:
+        if os.path.exists(f"/proc/{pid}"):
+            with Shield():
+                _end(pid, pidfd)
+        raise
+    finally:
+        os.close(pidfd)

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs a plan: one repeat at a time, each with its proof and its check.
+
+A repeat is three fio runs of the same job:
+  timed   as asked, untraced; the only one that gives throughput, latency and CPU time
+  proof   bounded, with the kernel's map and unmap events counted; apart from the timed run
+          because tracing would slow the arm that maps and so flatter the one that does not
+  check   bounded, every target poisoned before and compared after through an independent path;
+          apart because the comparison's own reads are mapped too
+"""
+
+import os
+import shutil
+import sys
+import time
+from typing import Any
+
+from sweep import fio, iommu, kmsg, paths, procstat, proof, store, units
+from sweep.errors import Problem
+from sweep.plan import NO_EXPORTER, Plan, Point, Step
+
+_QUIET_SECONDS = 0.25
+_TIMEOUT_MARGIN = 120.0
+_PAGE = 4096
+
+
+class Runner:
+    """Everything that one sweep holds on to."""
+
+    def __init__(self, plan: Plan, folder: store.Folder, switcher: iommu.Switcher, fio_bin: str,
+                 prove: bool) -> None:
+        self.plan, self.folder, self.switcher, self.fio = plan, folder, switcher, fio_bin
+        self.job_text = paths.read(os.path.join(paths.TOP, plan.job))
+        self.log = kmsg.KernelLog()
+        self.tracer = proof.Tracer() if prove else None
+        self.engine = ""
+        self._worked: set[tuple[str, str]] = set()
+
+    def close(self) -> None:
+        """Leaves nothing of ours in the kernel."""
+        if self.tracer:
+            self.tracer.close()
+        self.log.close()
+
+    def run(self) -> list[dict[str, Any]]:
+        """All steps not done yet; returns the rows that were voided."""
+        done = store.done(self.folder.rows())
+        todo = [s for s in self.plan.steps if (s.repeat, s.point) not in done]
+        void = []
+        began = time.monotonic()
+        for i, step in enumerate(todo):
+            row = self.step(step)
+            self.folder.add_row(row)
+            if row["status"] != "ok":
+                void.append(row)
+            left = (time.monotonic() - began) / (i + 1) * (len(todo) - i - 1)
+            _progress(i + 1, len(todo), row, left)
+        return void
+
+    def step(self, step: Step) -> dict[str, Any]:
+        """One repeat of one point as a row of points.csv."""
+        p = step.point
+        self.switcher.set(p.mode)
+        raw = os.path.join("raw", f"{step.repeat}-{p.name}")
+        stem = self.folder.file(raw)
+        # A repeat that a crash cut short starts again from nothing.
+        shutil.rmtree(stem, ignore_errors=True)
+        os.mkdir(stem)
+        row: dict[str, Any] = {
+            "repeat": step.repeat, "iommu_mode": p.mode, "mode_before": self.switcher.mode(),
+            **p._replace(mode="")._asdict(), "started": time.strftime("%Y-%m-%dT%H:%M:%SZ",
+                                                                     time.gmtime()),
+            "raw": raw, "status": "ok"}
+        self.log.new()
+        reasons = []
+        try:
+            self._measure(p, stem, row)
+        except Problem as e:
+            # An arm that has never worked is not a matter of one bad repeat.
+            if (p.arm, p.exporter) not in self._worked and not row.get("mismatches"):
+                raise Problem(f"{p.name}: {e}") from e
+            reasons.append(str(e))
+        row["mode_after"] = self.switcher.mode()
+        lines = self.log.new()
+        with open(f"{stem}/kernel.log", "w", encoding="utf-8") as f:
+            f.writelines(line + "\n" for line in lines)
+        if not row["mode_before"] == row["mode_after"] == p.mode:
+            reasons.append(f"IOMMU mode: asked for {p.mode}, found {row['mode_before']} before and "
+                           f"{row['mode_after']} after")
+        bad = kmsg.bad(lines)
+        if bad:
+            reasons.append(f"kernel log: {bad[0]} ({raw}/kernel.log)")
+        if row.get("mismatches"):
+            reasons.append(f"{row['mismatches']} of {row.get('checked_ios', '?')} I/O held other "
+                           "data than the drive")
+        if reasons:
+            row["status"], row["reason"] = "void", "; ".join(reasons)
+        else:
+            self._worked.add((p.arm, p.exporter))
+        return row
+
+    def _render(self, p: Point, stem: str, **more: str | int) -> str:
+        values: dict[str, str | int] = {
+            "rw": p.rw, "bs": p.bs, "iodepth": p.iodepth, "numjobs": p.numjobs, "arm": p.arm,
+            "counters": stem + ".counters.json", **more}
+        if p.exporter != NO_EXPORTER:
+            values["exporter"] = p.exporter
+        return fio.render(self.job_text, values, self.plan.job)
+
+    def _fio(self, stem: str, text: str) -> fio.Run:
+        seconds = (self.plan.runtime_ms + self.plan.ramp_ms) / 1000 + _TIMEOUT_MARGIN
+        return fio.run(self.fio, stem, text, self.switcher.dev, seconds)
+
+    def _bounded(self, p: Point, stem: str, ios: int, **more: str | int) -> fio.Run:
+        """A run of so many I/O in all."""
+        text = self._render(p, stem, time_based=0, ramp_time=0, runtime=0,
+                            number_ios=max(ios // p.numjobs, 1), **more)
+        return self._fio(stem, text)
+
+    def _measure(self, p: Point, stem: str, row: dict[str, Any]) -> None:
+        """Fills the row; raises Problem with what is known so far in it."""
+        before = procstat.snapshot()
+        timed = self._fio(f"{stem}/timed", self._render(
+            p, f"{stem}/timed", time_based=1, runtime=f"{self.plan.runtime_ms}ms",
+            ramp_time=f"{self.plan.ramp_ms}ms", number_ios=0))
+        busy = (procstat.snapshot() - before).busy_ns
+        self.engine = str(timed.counters.get("engine", "")) or self.engine
+        for key in ("ios", "iops", "bw_bytes", "lat_p50_ns", "lat_p99_ns", "lat_p999_ns"):
+            row[key] = getattr(timed, key)
+        self._add_counters(row, timed.counters)
+
+        # What fio's start and end cost is in both windows and falls out of the difference.
+        before = procstat.snapshot()
+        small = self._prove(p, stem, row)
+        start_up = (procstat.snapshot() - before).busy_ns / (2 if row.pop("_twice", 0) else 1)
+        self._add_counters(row, small.counters)
+        ios = timed.counters.get("ios", timed.ios) - small.counters.get("ios", small.ios)
+        row["cpu_ns_per_io"] = (busy - start_up) / ios if ios > 0 and busy > start_up else None
+
+        try:
+            check = self._bounded(p, f"{stem}/check", self.plan.check_ios, poison=1, compare=1)
+        except fio.Failed as e:
+            row["checked_ios"] = e.counters.get("ios")
+            self._add_counters(row, e.counters)
+            raise
+        row["checked_ios"] = check.counters.get("ios", check.ios)
+        self._add_counters(row, check.counters)
+
+    def _prove(self, p: Point, stem: str, row: dict[str, Any]) -> fio.Run:
+        """Map and unmap events per I/O, without those that the pool itself takes once."""
+        name = f"{stem}/proof"
+        if self.tracer is None:
+            return self._bounded(p, name, self.plan.proof_ios)
+        self.tracer.start()
+        run = self._bounded(p, name, self.plan.proof_ios)
+        count = self.tracer.stop()
+        ios = run.counters.get("ios", run.ios)
+        once = proof.Count(0, 0)
+        # At most one event per page of the pool: too few to show, or measured and taken off.
+        if run.counters.get("pool_bytes", p.bs * p.iodepth * p.numjobs) / _PAGE > ios / 200:
+            self.tracer.start()
+            few = self._bounded(p, f"{stem}/proof-once", p.numjobs)
+            once = self.tracer.stop()
+            ios -= few.counters.get("ios", few.ios)
+            row["_twice"] = 1
+        quiet = self.tracer.quiet(_QUIET_SECONDS)
+        row["maps_per_io"] = (count.maps - once.maps) / ios
+        row["unmaps_per_io"] = (count.unmaps - once.unmaps) / ios
+        with open(f"{name}.counts.json", "w", encoding="utf-8") as f:
+            f.write(f'{{"ios": {ios}, "maps": {count.maps}, "unmaps": {count.unmaps}, '
+                    f'"maps_once": {once.maps}, "unmaps_once": {once.unmaps}, '
+                    f'"quiet_seconds": {_QUIET_SECONDS}, "quiet_maps": {quiet.maps}, '
+                    f'"quiet_unmaps": {quiet.unmaps}}}\n')
+        return run
+
+    @staticmethod
+    def _add_counters(row: dict[str, Any], counters: dict[str, Any]) -> None:
+        for key in ("eagain", "short", "errors", "mismatches"):
+            row[key] = row.get(key, 0) + int(counters.get(key, 0))
+
+
+def _progress(n: int, total: int, row: dict[str, Any], left: float) -> None:
+    if row["status"] == "ok":
+        maps = row.get("maps_per_io")
+        what = f"{units.human(row['iops'])} IOPS" + (
+            f", {maps:.2f} maps/IO" if maps is not None else "")
+    else:
+        what = f"VOID: {row['reason']}"
+    tail = f" (left: {units.human_time(left)})" if n < total else ""
+    sys.stderr.write(f"[{n}/{total}] {row['raw'].removeprefix('raw/')}: {what}{tail}\n")
+    sys.stderr.flush()

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The run folder: its names, its tables. results/README.md defines it for readers."""
+
+import csv
+import json
+import math
+import os
+import subprocess
+import time
+from typing import Any
+
+from sweep import paths, stats
+from sweep.errors import Misuse
+from sweep.plan import CONTROL, Plan, Point, from_json, to_json
+
+SUMMARY = ("iommu_mode", "effective_mode", "arm", "exporter", "rw", "bs", "iodepth", "numjobs",
+           "repeats", "iops", "iops_lo", "iops_hi", "ratio", "ratio_lo", "ratio_hi", "bw_bytes",
+           "lat_p50_ns", "lat_p99_ns", "lat_p999_ns", "cpu_ns_per_io", "maps_per_io",
+           "unmaps_per_io", "eagain", "short", "errors", "mismatches")
+POINTS = ("repeat", "iommu_mode", "mode_before", "mode_after", "arm", "exporter", "rw", "bs",
+          "iodepth", "numjobs", "status", "ios", "iops", "bw_bytes", "lat_p50_ns", "lat_p99_ns",
+          "lat_p999_ns", "cpu_ns_per_io", "maps_per_io", "unmaps_per_io", "eagain", "short",
+          "errors", "mismatches", "checked_ios", "started", "raw", "reason")
+_MEDIANS = ("bw_bytes", "lat_p50_ns", "lat_p99_ns", "lat_p999_ns", "cpu_ns_per_io",
+            "maps_per_io", "unmaps_per_io")
+_SUMS = ("eagain", "short", "errors", "mismatches")
+
+Row = dict[str, str]
+
+
+def text(value: Any) -> str:
+    """A number as the tables write it; nothing for what is not known."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4f}"
+    return str(value)
+
+
+def engine_id() -> str:
+    """The short id of the source tree, for a folder's name."""
+    try:
+        out = subprocess.run(["git", "-C", paths.TOP, "rev-parse", "--short=7", "HEAD"],
+                             capture_output=True, text=True, check=False)
+        if not out.returncode:
+            return out.stdout.strip()
+    except OSError:
+        pass
+    return paths.read(os.path.join(paths.TOP, "VERSION"), "release")
+
+
+def new_folder(out: str | None, host: str, what: str = "") -> str:
+    """Makes results/<UTC time>-<host>-<engine id>, or --out DIR."""
+    if out is None:
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        out = os.path.join(paths.RESULTS, f"{stamp}-{host}{what}-{engine_id()}")
+    out = os.path.abspath(out)
+    if os.path.exists(os.path.join(out, "plan.json")):
+        raise Misuse(f"--out {out}: holds a run already; name another folder, or --resume it")
+    try:
+        os.makedirs(os.path.join(out, "raw"), exist_ok=True)
+    except OSError as e:
+        raise Misuse(f"--out {out}: {e.strerror}; name a folder that can be written") from None
+    return out
+
+
+def read_csv(path: str) -> list[Row]:
+    """Rows of a table; none if there is no such file. A row cut short by a crash is left out."""
+    try:
+        with open(path, encoding="utf-8", newline="") as f:
+            return [r for r in csv.DictReader(f) if None not in r.values()]
+    except OSError:
+        return []
+
+
+class Folder:
+    """One run folder."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def file(self, *names: str) -> str:
+        return os.path.join(self.path, *names)
+
+    def write_plan(self, plan: Plan) -> None:
+        self._replace("plan.json", to_json(plan))
+
+    def plan(self) -> Plan:
+        """The plan of a run that is resumed or reported."""
+        try:
+            return from_json(paths.read(self.file("plan.json")))
+        except OSError as e:
+            raise Misuse(f"{self.path}: not a run folder (plan.json: {e.strerror})") from None
+
+    def env(self) -> dict[str, Any]:
+        return json.loads(paths.read(self.file("env.json"), "{}"))
+
+    def merge_env(self, facts: dict[str, Any]) -> None:
+        """Adds facts to env.json; what is there from outside the VM stays."""
+        self._replace("env.json", json.dumps({**self.env(), **facts}, indent=2) + "\n")
+
+    def rows(self) -> list[Row]:
+        return read_csv(self.file("points.csv"))
+
+    def add_row(self, row: dict[str, Any]) -> None:
+        """Appends one repeat in one write, so that a crash leaves whole rows."""
+        path = self.file("points.csv")
+        new = not os.path.exists(path)
+        with open(path, "a", encoding="utf-8", newline="") as f:
+            w = csv.writer(f, lineterminator="\n")
+            if new:
+                w.writerow(POINTS)
+            w.writerow([text(row.get(k)) for k in POINTS])
+
+    def summarise(self) -> list[Row]:
+        """Writes summary.csv from points.csv and returns its rows."""
+        out = summary(self.rows())
+        with open(self.file("summary.csv.new"), "w", encoding="utf-8", newline="") as f:
+            w = csv.DictWriter(f, SUMMARY, lineterminator="\n")
+            w.writeheader()
+            w.writerows(out)
+        os.rename(self.file("summary.csv.new"), self.file("summary.csv"))
+        return out
+
+    def _replace(self, name: str, content: str) -> None:
+        with open(self.file(name + ".new"), "w", encoding="utf-8") as f:
+            f.write(content)
+        os.rename(self.file(name + ".new"), self.file(name))
+
+
+def point_of(row: Row) -> Point:
+    """The point that a row is about."""
+    return Point(row["iommu_mode"], row["arm"], row["exporter"], row["rw"], int(row["bs"]),
+                 int(row["iodepth"]), int(row["numjobs"]))
+
+
+def done(rows: list[Row]) -> set[tuple[int, Point]]:
+    """Repeats that need not be run again."""
+    return {(int(r["repeat"]), point_of(r)) for r in rows if r["status"] == "ok"}
+
+
+def summary(rows: list[Row]) -> list[Row]:
+    """One row per point. Voided repeats lend no figure, but what went wrong in them is summed."""
+    every: dict[Point, list[Row]] = {}
+    for r in rows:
+        every.setdefault(point_of(r), []).append(r)
+    iops = {p: {int(r["repeat"]): float(r["iops"]) for r in rs if r["status"] == "ok"}
+            for p, rs in every.items()}
+    out = []
+    for p, rs in every.items():
+        good = [r for r in rs if r["status"] == "ok"]
+        row: dict[str, Any] = dict(zip(SUMMARY, (p.mode, "", *p[1:], len(good))))
+        modes = {m for r in rs for m in (r["mode_before"], r["mode_after"]) if m}
+        row["effective_mode"] = "/".join(sorted(modes))
+        if good:
+            row["iops"], row["iops_lo"], row["iops_hi"] = stats.interval(list(iops[p].values()))
+            r = stats.ratio(iops[p], iops.get(p.control, {}))
+            if r and p.arm != CONTROL:
+                row["ratio"], row["ratio_lo"], row["ratio_hi"] = r
+            elif r:
+                row["ratio"] = row["ratio_lo"] = row["ratio_hi"] = 1.0
+            for key in _MEDIANS:
+                values = [float(g[key]) for g in good if g[key]]
+                row[key] = stats.median(values) if values else None
+        for key in _SUMS:
+            row[key] = sum(int(r[key] or 0) for r in rs)
+        out.append({k: text(row.get(k)) for k in SUMMARY})
+    return out

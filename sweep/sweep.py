@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`fio-dmabuf sweep`: from the command line to a finished run folder."""
+
+import argparse
+import os
+import sys
+from typing import Any
+
+from sweep import device, env, fio, iommu, paths, plan, store, table, units
+from sweep.errors import Misuse, Problem
+from sweep.process import Shield
+from sweep.runner import Runner
+
+_JOB = "jobs/randread.fio"
+_PREFILL = "jobs/prefill.fio"
+_VM_DRIVE = "256M"
+_VM_DEV = "/dev/nvme0n1"
+_DEFAULT = {"modes": ",".join(plan.MODES), "arms": "fixed,dmabuf", "exporter": "udmabuf",
+            "rw": "randread", "bs": "4k", "iodepth": "32", "numjobs": "1", "repeat": "5",
+            "runtime": "10"}
+_QUICK = {"repeat": "3", "runtime": "1"}
+
+
+def _axes(args: argparse.Namespace) -> dict[str, str]:
+    """Every axis: as given, else --quick's, else the default."""
+    defaults = {**_DEFAULT, **(_QUICK if args.quick else {})}
+    return {k: getattr(args, k) or v for k, v in defaults.items()}
+
+
+def make_plan(axes: dict[str, str], mode_now: str, quick: bool) -> plan.Plan:
+    """Checks the axes and lays out the steps. `mode_now` stands for `current`."""
+    modes = [mode_now] if axes["modes"] == plan.CURRENT else \
+        plan.choose(axes["modes"], "--modes", plan.MODES)
+    arms = plan.arms_with_exporters(plan.choose(axes["arms"], "--arms", plan.ARMS),
+                                    plan.choose(axes["exporter"], "--exporter", plan.EXPORTERS))
+    rws = plan.choose(axes["rw"], "--rw", plan.RWS)
+    sizes = list(dict.fromkeys(units.size(b, "--bs") for b in axes["bs"].split(",")))
+    for b in sizes:
+        if b % 512:
+            raise Misuse(f"--bs {b}: not a multiple of 512, which every drive needs")
+    depths = plan.numbers(axes["iodepth"], "--iodepth", 4096)
+    jobs = plan.numbers(axes["numjobs"], "--numjobs", 1024)
+    repeats = plan.numbers(axes["repeat"], "--repeat", 1000)[0]
+    try:
+        runtime_ms = int(float(axes["runtime"]) * 1000)
+    except ValueError:
+        runtime_ms = 0
+    if not 100 <= runtime_ms <= 86_400_000:
+        raise Misuse(f"--runtime {axes['runtime']}: not a number of seconds from 0.1 to 86400")
+    cells = [(rw, b, d, j) for rw in rws for b in sizes for d in depths for j in jobs]
+    return plan.Plan(_JOB, runtime_ms, min(max(runtime_ms // 5, 300), 2000),
+                     2048 if quick else 16384, 8192 if quick else 65536, repeats,
+                     plan.order(modes, arms, cells, repeats))
+
+
+def _headline(folder: store.Folder, rows: list[store.Row]) -> None:
+    print(table.summary(rows))
+    facts = folder.env()
+    if facts.get("emulated_drive"):
+        print("Emulated drive: ratios and proofs stand, absolute IOPS say nothing of real drives.")
+    print(f"run folder: {folder.path}")
+
+
+def _in_vm(args: argparse.Namespace) -> int:
+    """The host's half of --vm."""
+    from sweep import vm
+    if args.destroy_data:
+        raise Misuse(f"--destroy-data {args.destroy_data}: not with --vm, which has a scratch drive "
+                     "of its own")
+    fio.need_engine()
+    axes = _axes(args)
+    if args.resume:
+        folder = store.Folder(os.path.abspath(args.resume))
+        count = len(folder.plan().steps)
+        where = ["--resume", folder.path]
+    else:
+        made = make_plan(axes, plan.CURRENT, args.quick)
+        count = len(made.steps)
+        facts = {"vm": vm.host_facts()}
+        folder = store.Folder(store.new_folder(args.out, "vm"))
+        folder.merge_env(facts)
+        where = ["--out", folder.path]
+        for key, value in axes.items():
+            where += [f"--{key}", value]
+    command = ["./fio-dmabuf", "sweep", "--device", _VM_DEV, "--destroy-data", _VM_DEV, "--quiet",
+               "--fio", fio.binary(args.fio), *where]
+    for flag in ("quick", "no_prefill", "no_proof"):
+        if getattr(args, flag):
+            command.append("--" + flag.replace("_", "-"))
+    options = ["--drive", _VM_DRIVE] + (["--kernel", args.kernel] if args.kernel else [])
+    status = vm.boot(command, folder.path, options, 300 + count * (60 + 3 * float(axes["runtime"])))
+    rows = store.read_csv(folder.file("summary.csv"))
+    if rows and not args.quiet:
+        _headline(folder, rows)
+    return status
+
+
+def _prefill(fio_bin: str, folder: store.Folder, dev: str) -> None:
+    """Random data on all of the drive: a drive that was never written to answers without work."""
+    sys.stderr.write(f"filling {dev} with random data\n")
+    text = fio.render(paths.read(os.path.join(paths.TOP, _PREFILL)), {}, _PREFILL)
+    fio.run(fio_bin, folder.file("raw", "prefill"), text, dev, 86400.0)
+
+
+def _check_arms(name: str, made: plan.Plan) -> None:
+    """What can be said at once of arms and modes that this drive cannot have."""
+    if any(p.arm == "dmabuf" for p in made.points) and not device.pci_nvme(name):
+        why = "is an NVMe multipath head; boot with nvme_core.multipath=N" \
+            if device.multipath_head(name) else "is not a PCI NVMe drive"
+        raise Misuse(f"--arms dmabuf: /dev/{name} {why}: the kernel takes dma-bufs for PCI NVMe "
+                     "drives only; use --arms fixed,plain or name another drive")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Runs or resumes a sweep."""
+    if args.resume and args.out:
+        raise Misuse(f"--out {args.out}: not with --resume, which goes on in its own folder")
+    if args.vm:
+        return _in_vm(args)
+    if args.kernel:
+        raise Misuse(f"--kernel {args.kernel}: only with --vm; this machine runs its own")
+    axes = _axes(args)
+    resumed = store.Folder(os.path.abspath(args.resume)) if args.resume else None
+    # The command line first, whatever the drive is like.
+    made = resumed.plan() if resumed else make_plan(axes, plan.CURRENT, args.quick)
+    name = device.check(args.device, args.destroy_data, any(p.writes for p in made.points))
+    fio.need_engine()
+    fio_bin = fio.binary(args.fio)
+    fio_version = fio.version(fio_bin)
+    switcher = iommu.Switcher(name)
+    runner = None
+    try:
+        if not resumed:
+            made = make_plan(axes, switcher.mode(), args.quick)
+        _check_arms(name, made)
+        why = switcher.can_switch()
+        if why and {p.mode for p in made.points} != {switcher.mode()}:
+            raise Misuse(f"--modes {axes['modes']}: /dev/{name} {why}")
+        folder = resumed or store.Folder(store.new_folder(args.out, os.uname().nodename))
+        fill = bool(args.destroy_data) and not args.no_prefill
+        facts = env.collect(name, fio_version, fill)
+        _same_machine(folder, facts) if resumed else folder.write_plan(made)
+        folder.merge_env(facts)
+        runner = Runner(made, folder, switcher, fio_bin, not args.no_proof)
+        if fill:
+            _prefill(fio_bin, folder, switcher.dev)
+        void = runner.run()
+        folder.merge_env({"engine": runner.engine})
+    finally:
+        with Shield():
+            if runner:
+                runner.close()
+            switcher.restore()
+    rows = folder.summarise()
+    if not args.quiet:
+        _headline(folder, rows)
+    if void:
+        raise Problem(f"{len(void)} of {len(made.steps)} repeats are void, the first: "
+                      f"{void[0]['reason']}")
+    return 0
+
+
+def _same_machine(folder: store.Folder, facts: dict[str, Any]) -> None:
+    """A run goes on only where it began."""
+    before = folder.env()
+    for what, old, new in (
+            ("kernel", before.get("kernel", {}).get("release"), facts["kernel"]["release"]),
+            ("drive", before.get("drive", {}).get("serial"), facts["drive"]["serial"]),
+            ("fio", before.get("fio"), facts["fio"])):
+        if old is not None and old != new:
+            raise Misuse(f"--resume {folder.path}: was run with {what} {old}, this is {new}; start a "
+                         "new run")

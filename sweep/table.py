@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Tables for people."""
+
+from collections.abc import Sequence
+
+from sweep import stats, units
+from sweep.store import Row
+
+
+def columns(head: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
+    """Aligned text; the first `left` columns to the left, the others to the right."""
+    every = [head, *rows]
+    width = [max(len(r[i]) for r in every) for i in range(len(head))]
+    return "\n".join("  ".join(
+        c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(r, width))).rstrip()
+        for r in every)
+
+
+def number(text: str, form: str = "{:.2f}") -> str:
+    """A cell of a CSV for reading; a dash for what is not known."""
+    return form.format(float(text)) if text else "-"
+
+
+def ratio(row: Row) -> str:
+    """`1.31 [1.28, 1.35]`, with the words `no difference` where they apply."""
+    if not row["ratio"]:
+        return "-"
+    if row["arm"] == "fixed":
+        return "control"
+    if not row["ratio_lo"]:
+        return number(row["ratio"])
+    r = stats.Interval(*(float(row[k]) for k in ("ratio", "ratio_lo", "ratio_hi")))
+    span = f"{r.mid:.2f} [{r.lo:.2f}, {r.hi:.2f}]"
+    return f"{span} no difference" if stats.verdict(r) == "no difference" else span
+
+
+def summary(rows: Sequence[Row]) -> str:
+    """The headline table of a sweep."""
+    head = ("mode", "arm", "load", "IOPS", "95 %", "vs fixed", "maps/IO", "CPU ns/IO", "p99 us",
+            "mismatches")
+    body = []
+    for r in rows:
+        arm = r["arm"] if r["exporter"] == "none" else f"{r['arm']} ({r['exporter']})"
+        load = (f"{r['rw']} {units.human_size(int(r['bs']))} qd{r['iodepth']}"
+                + (f" j{r['numjobs']}" if r["numjobs"] != "1" else ""))
+        span = f"{units.human(float(r['iops_lo']))}..{units.human(float(r['iops_hi']))}" \
+            if r["iops_lo"] else "-"
+        body.append((r["iommu_mode"], arm, load,
+                     units.human(float(r["iops"])) if r["iops"] else "void", span, ratio(r),
+                     number(r["maps_per_io"]), number(r["cpu_ns_per_io"], "{:.0f}"),
+                     units.human(float(r["lat_p99_ns"]) / 1000) if r["lat_p99_ns"] else "-",
+                     r["mismatches"]))
+    return columns(head, body, 3)

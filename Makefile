@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# `make` builds the engine, `make check` and `make demo` everything, from bare.
+
+MAKEFLAGS += --no-print-directory
+
+# What needs nothing found out first.
+ifeq ($(filter clean distclean,$(MAKECMDGOALS)),)
+include config-host.mak
+endif
+
+CFLAGS ?= -O2 -g
+PYTHON ?= python3
+
+ifneq ($(V),1)
+Q		:= @
+QUIET_CC	= @echo '    ' CC $@;
+QUIET_LD	= @echo '    ' LD $@;
+QUIET_GEN	= @echo '    ' GEN $@;
+QUIET_INSTALL	= @echo '    ' INSTALL $(1);
+endif
+
+# fio's headers are a system's: its warnings are not ours
+override CPPFLAGS += -D_GNU_SOURCE -I. -include config-host.h
+FIO_CPPFLAGS	= -include build/fio/config-host.h -isystem $(FIO_SRC)
+override CFLAGS	+= -std=gnu11 -fPIC -fno-strict-aliasing \
+		   -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+		   -Wdeclaration-after-statement -Wvla -Werror
+ifdef CONFIG_SANITIZER
+override CFLAGS	+= -fsanitize=address,undefined -fno-omit-frame-pointer
+endif
+# All symbols at load: fio opens an engine lazily, and one missing would show in mid-run.
+override LDFLAGS += -Wl,-z,now
+
+# Please keep these lists sorted alphabetically.
+ENGINE_OBJS	= engine/compat.o engine/counters.o engine/dmabuf.o engine/exporter_udmabuf.o \
+		  engine/inspect.o engine/memory.o engine/regbuf.o engine/ring.o
+# What knows fio; the others are also linked into the unit tests.
+FIO_OBJS	= engine/compat.o engine/dmabuf.o
+UNIT_OBJS	= $(filter-out $(FIO_OBJS),$(ENGINE_OBJS))
+C_TESTS		= $(patsubst %.c,%,$(wildcard tests/*/*.c))
+ENGINE		= engine/fio-dmabuf.so
+
+all: $(ENGINE)
+
+# Re-run what was run, when configure has changed; run it where it never was.
+# What tests and demonstrates everything also installs what that takes.
+ifneq ($(filter check demo,$(MAKECMDGOALS)),)
+CONFIGURE_ARGS	= --install-deps
+endif
+config-host.mak: configure
+	@if [ -e $@ ]; then \
+		echo "$@ is out of date, running configure again"; \
+		sed -n 's/.*Configured with: //p' $@ | sh; \
+	else \
+		./configure $(CONFIGURE_ARGS); \
+	fi
+
+# An engine can have been configured with less than the tests need.
+deps: config-host.mak
+	@grep -q -e --install-deps config-host.mak || \
+		eval "$$(sed -n 's/.*Configured with: //p' config-host.mak) --install-deps"
+
+# Touched only when it changes.
+build/version.h: FORCE
+	@mkdir -p $(@D)
+	@v=$$(git describe --always --dirty 2>/dev/null || echo unknown); \
+	line="#define ENGINE_VERSION \"$$v\""; \
+	[ "$$(cat $@ 2>/dev/null)" = "$$line" ] || echo "$$line" >$@
+
+engine/counters.o: build/version.h
+
+$(FIO_OBJS): override CPPFLAGS += $(FIO_CPPFLAGS)
+
+engine/%.o: engine/%.c config-host.mak
+	$(QUIET_CC)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(ENGINE): $(ENGINE_OBJS)
+	$(QUIET_LD)$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $^ -luring
+
+# A test in C is one file; it sees what the engine has that does not need fio.
+tests/%: tests/%.c $(UNIT_OBJS) config-host.mak
+	$(QUIET_LD)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(UNIT_OBJS) $(LDFLAGS) -luring
+
+-include $(wildcard engine/*.d tests/*/*.d)
+
+install: all
+	$(call QUIET_INSTALL,$(prefix)/lib/fio-dmabuf)install -D -m 755 -t $(DESTDIR)$(prefix)/lib/fio-dmabuf $(ENGINE)
+
+kernel:
+	$(Q)kernel/build >/dev/null
+
+# Everything that the tests run; what they write is in build/tests.
+check: deps
+	$(Q)$(MAKE) all $(C_TESTS)
+	$(Q)$(MAKE) kernel
+	$(Q)tests/run
+
+demo: deps
+	$(Q)$(MAKE) all
+	$(Q)sweep/demo
+
+SPARSE_FLAGS	= -Wsparse-all -Wno-declaration-after-statement
+lint: all $(C_TESTS)
+	@echo '     SPARSE'
+	$(Q)for f in $(ENGINE_OBJS:.o=.c); do \
+		sparse -gcc-base-dir "$$($(CC) -print-file-name=)" $(CPPFLAGS) $(FIO_CPPFLAGS) $$f || exit 1; \
+	done
+	@echo '     SHELLCHECK'
+	$(Q)git ls-files -z | xargs -0 grep -lE -m1 '^#!/bin/(ba)?sh' | xargs shellcheck -x
+	@echo '     PYTHON'
+	$(Q)git ls-files -z -- '*.py' sweep tests plot | xargs -0 grep -lE '^#!.*python3|^(import|from) ' \
+		| sort -u | xargs -r $(PYTHON) -m py_compile
+
+clean:
+	$(Q)rm -f $(ENGINE) engine/*.o engine/*.d tests/*/*.d
+	$(Q)rm -f $(patsubst %.c,%,$(wildcard tests/*/*.c))
+	$(Q)rm -rf build/tests
+
+distclean: clean
+	$(Q)rm -rf build config-host.mak config-host.h config.log
+
+FORCE:
+.PHONY: all check clean demo deps distclean FORCE install kernel lint

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What a job did, as one line of JSON.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "build/version.h"
+#include "counters.h"
+
+int counters_open(const char *path, struct why *why)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		return why_set(why, -errno, "counters=%s: %s", path, strerror(errno));
+	return fd;
+}
+
+/* A string with the quotes and escapes that JSON wants. */
+static void put_string(FILE *out, const char *s)
+{
+	fputc('"', out);
+	for (; *s; s++) {
+		unsigned char c = *s;
+
+		if (c == '"' || c == '\\')
+			fprintf(out, "\\%c", c);
+		else if (c < 0x20)
+			fprintf(out, "\\u%04x", c);
+		else
+			fputc(c, out);
+	}
+	fputc('"', out);
+}
+
+static void put_key_string(FILE *out, const char *key, const char *value)
+{
+	fprintf(out, ",\"%s\":", key);
+	put_string(out, value);
+}
+
+static void put_setup_flags(FILE *out, const struct ring *ring)
+{
+	const char *name;
+
+	fputs(",\"setup_flags\":[", out);
+	for (unsigned int i = 0; (name = ring_flag_name(ring, i)); i++)
+		fprintf(out, "%s\"%s\"", i ? "," : "", name);
+	fputc(']', out);
+}
+
+int counters_write(int fd, const struct counters_job *job, const struct counters *c)
+{
+	char *line = NULL;
+	size_t len = 0;
+	ssize_t n;
+	FILE *out;
+	int ret = 0;
+
+	out = open_memstream(&line, &len);
+	if (!out)
+		return -ENOMEM;
+	fputs("{\"job\":", out);
+	put_string(out, job->job);
+	fprintf(out, ",\"thread\":%u", job->thread);
+	put_key_string(out, "arm", job->arm);
+	put_key_string(out, "exporter", job->exporter);
+	put_key_string(out, "memory", job->memory);
+	fprintf(out, ",\"ios\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"eagain\":%" PRIu64,
+		c->ios, c->bytes, c->eagain);
+	fprintf(out, ",\"short\":%" PRIu64 ",\"errors\":%" PRIu64, c->shorts, c->errors);
+	fprintf(out, ",\"mismatches\":%" PRIu64 ",\"untouched\":%" PRIu64,
+		c->mismatches, c->untouched);
+	fprintf(out, ",\"pool_bytes\":%zu,\"buffers\":%u", job->pool_bytes, job->buffers);
+	put_setup_flags(out, job->ring);
+	put_key_string(out, "engine", ENGINE_VERSION);
+	fputs("}\n", out);
+	if (fclose(out)) {
+		free(line);
+		return -ENOMEM;
+	}
+
+	n = write(fd, line, len);
+	if (n < 0)
+		ret = -errno;
+	else if ((size_t)n != len)
+		ret = -ENOSPC;
+	free(line);
+	return ret;
+}

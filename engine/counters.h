@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What a job did, as one line of JSON.
+ */
+#ifndef FIO_DMABUF_COUNTERS_H
+#define FIO_DMABUF_COUNTERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ring.h"
+#include "why.h"
+
+/**
+ * struct counters - what a job did
+ * @ios: completed I/Os
+ * @bytes: bytes they moved
+ * @eagain: completions with EAGAIN, each of which is reissued or ends its I/O
+ * @shorts: I/Os that moved fewer bytes than asked for
+ * @errors: I/Os that failed
+ * @mismatches: I/Os whose data was found wrong
+ * @untouched: those of @mismatches that left poison where they claim to have read
+ */
+struct counters {
+	uint64_t ios;
+	uint64_t bytes;
+	uint64_t eagain;
+	uint64_t shorts;
+	uint64_t errors;
+	uint64_t mismatches;
+	uint64_t untouched;
+};
+
+/**
+ * struct counters_job - which job it was
+ * @job: its name
+ * @thread: its number, from 1
+ * @arm: the arm
+ * @exporter: who made the dma-buf, "none" where there is none
+ * @memory: what the pool's memory is
+ * @pool_bytes: the pool's size
+ * @buffers: I/O units cut from it
+ * @ring: its ring
+ */
+struct counters_job {
+	const char *job;
+	unsigned int thread;
+	const char *arm;
+	const char *exporter;
+	const char *memory;
+	size_t pool_bytes;
+	unsigned int buffers;
+	const struct ring *ring;
+};
+
+/**
+ * counters_open - open the file that counters are appended to
+ * @path: created if it does not exist
+ * @why: the reason of a failure
+ *
+ * Return: a descriptor, or a negative errno.
+ */
+int counters_open(const char *path, struct why *why);
+
+/**
+ * counters_write - append one line, in a single write
+ * @fd: from counters_open()
+ * @job: which job
+ * @c: what it did
+ *
+ * Jobs that share the file do not cut into each other's lines.
+ *
+ * Return: 0, or a negative errno.
+ */
+int counters_write(int fd, const struct counters_job *job, const struct counters *c);
+
+#endif

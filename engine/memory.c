@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Ordinary memory: a sealed memfd, of small or huge pages, and anonymous memory.
+ * The memfd is made exactly as udmabuf needs it, so that a control arm and the
+ * dma-buf arm differ in nothing but how the kernel is given the same memory.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "exporter.h"
+
+#define POOL_ALIGN	(2UL << 20)
+
+static size_t round_up(size_t n, size_t unit)
+{
+	return (n + unit - 1) / unit * unit;
+}
+
+/* Map @size bytes of @fd, or anonymous ones for -1, at an aligned address, all pages present. */
+static void *map_aligned(size_t size, int fd)
+{
+	int flags = MAP_FIXED | MAP_POPULATE | (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
+	size_t span = size + POOL_ALIGN;
+	uintptr_t start, at, end;
+	void *p;
+
+	/* take more address space than needed, and give the ends back */
+	p = mmap(NULL, span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return MAP_FAILED;
+	start = (uintptr_t)p;
+	at = round_up(start, POOL_ALIGN);
+	end = at + size;
+	if (at > start)
+		munmap((void *)start, at - start);
+	if (start + span > end)
+		munmap((void *)end, start + span - end);
+
+	p = mmap((void *)at, size, PROT_READ | PROT_WRITE, flags, fd, 0);
+	if (p == MAP_FAILED) {
+		int err = errno;
+
+		munmap((void *)at, size);
+		errno = err;
+	}
+	return p;
+}
+
+static void memory_free(struct buffer *buf)
+{
+	if (buf->cpu)
+		munmap(buf->cpu, buf->size);
+	if (buf->memfd >= 0)
+		close(buf->memfd);
+	*buf = BUFFER_NONE;
+}
+
+static int explain_huge(int err, size_t size, size_t page, struct why *why)
+{
+	return why_set(why, err, "%zu huge pages of %zu KiB are needed, and there are not as many "
+		       "free; reserve them: sysctl vm.nr_hugepages=%zu (or more, where others use "
+		       "them too)", size / page, page >> 10, size / page);
+}
+
+static int memfd_alloc(struct buffer *buf, size_t size, bool huge, struct why *why)
+{
+	unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | (huge ? MFD_HUGETLB : 0);
+	struct stat st;
+	size_t page;
+	int ret;
+
+	buf->memfd = memfd_create("fio-dmabuf", flags);
+	if (buf->memfd < 0) {
+		ret = why_set(why, -errno, "memfd_create%s: %s", huge ? "(MFD_HUGETLB)" : "",
+			      strerror(errno));
+		goto fail;
+	}
+
+	/* hugetlbfs gives the huge page's size as the block size */
+	page = sysconf(_SC_PAGESIZE);
+	if (huge && !fstat(buf->memfd, &st))
+		page = st.st_blksize;
+	size = round_up(size, page);
+
+	if (ftruncate(buf->memfd, size)) {
+		ret = why_set(why, -errno, "ftruncate of a memfd to %zu bytes: %s", size,
+			      strerror(errno));
+		goto fail;
+	}
+	if (fcntl(buf->memfd, F_ADD_SEALS, F_SEAL_SHRINK)) {
+		ret = why_set(why, -errno, "F_ADD_SEALS on a memfd: %s", strerror(errno));
+		goto fail;
+	}
+
+	buf->cpu = map_aligned(size, buf->memfd);
+	if (buf->cpu == MAP_FAILED) {
+		buf->cpu = NULL;
+		if (huge && errno == ENOMEM)
+			ret = explain_huge(-errno, size, page, why);
+		else
+			ret = why_set(why, -errno, "mmap of %zu bytes of a memfd: %s", size,
+				      strerror(errno));
+		goto fail;
+	}
+	buf->size = size;
+	return 0;
+fail:
+	memory_free(buf);
+	return ret;
+}
+
+static int anon_alloc(struct buffer *buf, size_t size, bool huge, struct why *why)
+{
+	(void)huge;
+	size = round_up(size, sysconf(_SC_PAGESIZE));
+	buf->cpu = map_aligned(size, -1);
+	if (buf->cpu == MAP_FAILED) {
+		buf->cpu = NULL;
+		return why_set(why, -errno, "mmap of %zu bytes: %s", size, strerror(errno));
+	}
+	buf->size = size;
+	return 0;
+}
+
+const struct exporter memory_memfd = {
+	.name	= "memfd",
+	.alloc	= memfd_alloc,
+	.free	= memory_free,
+};
+
+const struct exporter memory_anon = {
+	.name	= "anon",
+	.alloc	= anon_alloc,
+	.free	= memory_free,
+};

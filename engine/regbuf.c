@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The ring's table of registered buffers.
+ */
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "regbuf.h"
+#include "uapi.h"
+
+/* One descriptor a call: a partial success would hide the errno of the one that failed. */
+static int update_slot(struct io_uring *uring, unsigned int slot,
+		       const struct io_uring_regbuf_desc *desc)
+{
+	struct regbuf_update up = {
+		.offset = slot,
+		.flags = IORING_RSRC_UPDATE_EXTENDED,
+		.data = (uintptr_t)desc,
+		.nr = 1,
+	};
+	int ret;
+
+	ret = io_uring_register(uring->ring_fd, IORING_REGISTER_BUFFERS_UPDATE, &up, sizeof(up));
+	if (ret < 0)
+		return ret;
+	return ret == 1 ? 0 : -EIO;
+}
+
+enum regbuf_support regbuf_probe(struct why *why)
+{
+	struct io_uring_regbuf_desc desc = { .type = IO_REGBUF_TYPE_EMPTY };
+	enum regbuf_support support = REGBUF_NO_EXTENDED;
+	struct ring_conf conf = { .depth = 1 };
+	struct ring ring = { 0 };
+	int ret;
+
+	if (ring_init(&ring, &conf, why) < 0)
+		return REGBUF_NO_IO_URING;
+
+	ret = io_uring_register_buffers_sparse(&ring.uring, 1);
+	if (!ret)
+		ret = update_slot(&ring.uring, 0, &desc);
+	if (ret) {
+		why_set(why, ret, "this kernel cannot register dma-bufs with io_uring: "
+			"Linux 7.4 or later can, and 6.12 with the patches in kernel/patches/6.12");
+		goto out;
+	}
+
+	desc.type = IO_REGBUF_TYPE_DMABUF;
+	desc.dmabuf_fd = -1;
+	desc.target_fd = -1;
+	ret = update_slot(&ring.uring, 0, &desc);
+	if (ret == -EBADF) {
+		support = REGBUF_SUPPORTED;
+	} else if (ret == -EOPNOTSUPP) {
+		support = REGBUF_DISABLED;
+		why_set(why, ret, "this kernel was configured without registered dma-bufs: "
+			"CONFIG_DMA_SHARED_BUFFER is needed");
+	} else {
+		support = REGBUF_NO_DMABUF;
+		why_set(why, ret, "this kernel knows extended registered buffers, but not dma-bufs "
+			"as such (io_uring_register: %s)", strerror(-ret));
+	}
+out:
+	ring_exit(&ring);
+	return support;
+}
+
+int regbuf_table(struct ring *ring, unsigned int nr, struct why *why)
+{
+	int ret;
+
+	if (nr > REGBUF_MAX_SLOTS)
+		return why_set(why, -EINVAL, "%u registered buffers are needed, "
+			       "io_uring has %u at most", nr, REGBUF_MAX_SLOTS);
+
+	ret = io_uring_register_buffers_sparse(&ring->uring, nr);
+	if (ret == -EINVAL)
+		return why_set(why, ret, "io_uring_register_buffers_sparse: unknown to this "
+			       "kernel; Linux 5.19 or later is needed");
+	if (ret < 0)
+		return why_set(why, ret, "io_uring_register_buffers_sparse: %s", strerror(-ret));
+	return 0;
+}
+
+static int explain_memlock(size_t len, struct why *why)
+{
+	struct rlimit limit;
+
+	if (!getrlimit(RLIMIT_MEMLOCK, &limit) && limit.rlim_cur != RLIM_INFINITY)
+		return why_set(why, -ENOMEM, "io_uring_register_buffers: %zu KiB are to be pinned, "
+			       "but the limit on locked memory is %llu KiB; raise it "
+			       "(ulimit -l %zu) or run as root", len >> 10,
+			       (unsigned long long)limit.rlim_cur >> 10, len >> 10);
+	return why_set(why, -ENOMEM, "io_uring_register_buffers: no memory to pin %zu KiB",
+		       len >> 10);
+}
+
+int regbuf_user(struct ring *ring, unsigned int slot, void *addr, size_t len, struct why *why)
+{
+	struct iovec iov = { .iov_base = addr, .iov_len = len };
+	int ret;
+
+	ret = io_uring_register_buffers_update_tag(&ring->uring, slot, &iov, NULL, 1);
+	if (ret == 1)
+		return 0;
+	if (ret == -ENOMEM)
+		return explain_memlock(len, why);
+	if (ret >= 0)
+		ret = -EIO;
+	return why_set(why, ret, "io_uring_register_buffers: %zu bytes at %p: %s", len, addr,
+		       strerror(-ret));
+}
+
+/* The kernel answers in a handful of numbers; these are the sentences behind them. */
+static int explain_dmabuf(int err, const struct ring *ring, const char *target, struct why *why)
+{
+	struct why probe;
+
+	switch (err) {
+	case -EOPNOTSUPP:
+		if (ring->setup_flags & IORING_SETUP_IOPOLL)
+			return why_set(why, err, "a polled ring (hipri=1) takes no dma-buf");
+		return why_set(why, err, "%s: its driver cannot do I/O with a dma-buf: NVMe drives "
+			       "can; loop, device mapper, MD, NVMe multipath heads and files "
+			       "cannot", target);
+	case -EINVAL:
+		if (regbuf_probe(&probe) != REGBUF_SUPPORTED)
+			return why_set(why, err, "%s", probe.text);
+		return why_set(why, err, "%s: io_uring_register: %s (opened with O_DIRECT? "
+			       "the exporter's attach may also have refused)", target,
+			       strerror(-err));
+	case -ENOMEM:
+		return why_set(why, err, "%s: io_uring_register: no memory", target);
+	}
+	return why_set(why, err, "%s: io_uring_register: the dma-buf was refused: %s", target,
+		       strerror(-err));
+}
+
+int regbuf_dmabuf(struct ring *ring, unsigned int slot, int dmabuf_fd, int target_fd,
+		  const char *target, struct why *why)
+{
+	struct io_uring_regbuf_desc desc = {
+		.type = IO_REGBUF_TYPE_DMABUF,
+		.dmabuf_fd = dmabuf_fd,
+		.target_fd = target_fd,
+	};
+	int ret;
+
+	ret = update_slot(&ring->uring, slot, &desc);
+	if (ret)
+		return explain_dmabuf(ret, ring, target, why);
+	return 0;
+}

@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--exporter", help="as in sweep (default: udmabuf)")
     p.add_argument("--quick", action="store_true", help="fewer combinations")
 
-    p = command("cost", "instructions per I/O, in the VM, repeatable to about 1 %%")
+    p = command("cost", "instructions per I/O, in the VM, repeatable to about 1 percent")
     p.add_argument("--modes", help="as in sweep (default: all three)")
     p.add_argument("--arms", help="as in sweep (default: fixed,dmabuf)")
     p.add_argument("--bs", default="4k", help="one block size (default: 4k)")

@@ -32,11 +32,12 @@ class Run(NamedTuple):
 
 
 class Failed(Problem):
-    """fio failed; what the engine had counted until then is kept."""
+    """fio failed; what it and the engine had counted until then is kept."""
 
-    def __init__(self, text: str, counters: Json) -> None:
+    def __init__(self, text: str, counters: Json, doc: Json | None = None) -> None:
         super().__init__(text)
         self.counters = counters
+        self.doc = doc
 
 
 def render(text: str, values: dict[str, str | int], name: str) -> str:
@@ -190,7 +191,7 @@ def run(fio: str, stem: str, job_text: str, device: str, timeout: float,
     errors = [j["error"] for j in result.json.get("jobs", []) if j.get("error")]
     if rc or errors:
         why = said or ", ".join(os.strerror(e) for e in errors) or f"exit status {rc}"
-        raise Failed(f"fio: {why} {where}", result.counters)
+        raise Failed(f"fio: {why} {where}", result.counters, result.json)
     if not result.ios:
         raise Failed(f"fio: no I/O was done: {said or 'no message'} {where}", result.counters)
     return result

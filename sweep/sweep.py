@@ -6,15 +6,15 @@ import os
 import sys
 from typing import Any
 
-from sweep import device, env, fio, iommu, paths, plan, store, table, units
+from sweep import env, fio, paths, plan, store, table, units
 from sweep.errors import Misuse, Problem
 from sweep.process import Shield
 from sweep.runner import Runner
+from sweep.session import VM_DEV, Session, in_vm
 
 _JOB = "jobs/randread.fio"
 _PREFILL = "jobs/prefill.fio"
 _VM_DRIVE = "256M"
-_VM_DEV = "/dev/nvme0n1"
 _DEFAULT = {"modes": ",".join(plan.MODES), "arms": "fixed,dmabuf", "exporter": "udmabuf",
             "rw": "randread", "bs": "4k", "iodepth": "32", "numjobs": "1", "repeat": "5",
             "runtime": "10"}
@@ -61,34 +61,17 @@ def _headline(folder: store.Folder, rows: list[store.Row]) -> None:
     print(f"run folder: {folder.path}")
 
 
-def _in_vm(args: argparse.Namespace) -> int:
+def _in_vm(args: argparse.Namespace, axes: dict[str, str]) -> int:
     """The host's half of --vm."""
-    from sweep import vm
-    if args.destroy_data:
-        raise Misuse(f"--destroy-data {args.destroy_data}: not with --vm, which has a scratch drive "
-                     "of its own")
-    fio.need_engine()
-    axes = _axes(args)
-    if args.resume:
-        folder = store.Folder(os.path.abspath(args.resume))
-        count = len(folder.plan().steps)
-        where = ["--resume", folder.path]
-    else:
-        made = make_plan(axes, plan.CURRENT, args.quick)
-        count = len(made.steps)
-        facts = {"vm": vm.host_facts()}
-        folder = store.Folder(store.new_folder(args.out, "vm"))
-        folder.merge_env(facts)
-        where = ["--out", folder.path]
-        for key, value in axes.items():
-            where += [f"--{key}", value]
-    command = ["./fio-dmabuf", "sweep", "--device", _VM_DEV, "--destroy-data", _VM_DEV, "--quiet",
-               "--fio", fio.binary(args.fio), *where]
-    for flag in ("quick", "no_prefill", "no_proof"):
-        if getattr(args, flag):
-            command.append("--" + flag.replace("_", "-"))
-    options = ["--drive", _VM_DRIVE] + (["--kernel", args.kernel] if args.kernel else [])
-    status = vm.boot(command, folder.path, options, 300 + count * (60 + 3 * float(axes["runtime"])))
+    folder = store.Folder(os.path.abspath(args.resume)) if args.resume else None
+    made = folder.plan() if folder else make_plan(axes, plan.CURRENT, args.quick)
+    words = ["--device", VM_DEV, "--destroy-data", VM_DEV]
+    if not folder:
+        words += [w for key, value in axes.items() for w in (f"--{key}", value)]
+    words += [f"--{flag}" for flag in ("quick", "no-prefill", "no-proof")
+              if getattr(args, flag.replace("-", "_"))]
+    timeout = 300 + len(made.steps) * (60 + 3 * made.runtime_ms / 1000)
+    status, folder = in_vm(args, "sweep", words, ["--drive", _VM_DRIVE], timeout, folder)
     rows = store.read_csv(folder.file("summary.csv"))
     if rows and not args.quiet:
         _headline(folder, rows)
@@ -102,55 +85,40 @@ def _prefill(fio_bin: str, folder: store.Folder, dev: str) -> None:
     fio.run(fio_bin, folder.file("raw", "prefill"), text, dev, 86400.0)
 
 
-def _check_arms(name: str, made: plan.Plan) -> None:
-    """What can be said at once of arms and modes that this drive cannot have."""
-    if any(p.arm == "dmabuf" for p in made.points) and not device.pci_nvme(name):
-        why = "is an NVMe multipath head; boot with nvme_core.multipath=N" \
-            if device.multipath_head(name) else "is not a PCI NVMe drive"
-        raise Misuse(f"--arms dmabuf: /dev/{name} {why}: the kernel takes dma-bufs for PCI NVMe "
-                     "drives only; use --arms fixed,plain or name another drive")
-
-
 def main(args: argparse.Namespace) -> int:
     """Runs or resumes a sweep."""
     if args.resume and args.out:
         raise Misuse(f"--out {args.out}: not with --resume, which goes on in its own folder")
-    if args.vm:
-        return _in_vm(args)
-    if args.kernel:
-        raise Misuse(f"--kernel {args.kernel}: only with --vm; this machine runs its own")
     axes = _axes(args)
+    if args.vm:
+        return _in_vm(args, axes)
     resumed = store.Folder(os.path.abspath(args.resume)) if args.resume else None
     # The command line first, whatever the drive is like.
     made = resumed.plan() if resumed else make_plan(axes, plan.CURRENT, args.quick)
-    name = device.check(args.device, args.destroy_data, any(p.writes for p in made.points))
-    fio.need_engine()
-    fio_bin = fio.binary(args.fio)
-    fio_version = fio.version(fio_bin)
-    switcher = iommu.Switcher(name)
     runner = None
-    try:
+    with Session(args, any(p.writes for p in made.points)) as session:
         if not resumed:
-            made = make_plan(axes, switcher.mode(), args.quick)
-        _check_arms(name, made)
-        why = switcher.can_switch()
-        if why and {p.mode for p in made.points} != {switcher.mode()}:
-            raise Misuse(f"--modes {axes['modes']}: /dev/{name} {why}")
+            made = make_plan(axes, session.switcher.mode(), args.quick)
+        session.need_arms({p.arm for p in made.points})
+        session.need_modes(list({p.mode for p in made.points}))
         folder = resumed or store.Folder(store.new_folder(args.out, os.uname().nodename))
         fill = bool(args.destroy_data) and not args.no_prefill
-        facts = env.collect(name, fio_version, fill)
-        _same_machine(folder, facts) if resumed else folder.write_plan(made)
+        facts = env.collect(session.name, session.fio_version, fill)
+        if resumed:
+            _same_machine(folder, facts)
+        else:
+            folder.write_plan(made)
         folder.merge_env(facts)
-        runner = Runner(made, folder, switcher, fio_bin, not args.no_proof)
-        if fill:
-            _prefill(fio_bin, folder, switcher.dev)
-        void = runner.run()
-        folder.merge_env({"engine": runner.engine})
-    finally:
-        with Shield():
+        try:
+            runner = Runner(made, folder, session.switcher, session.fio, not args.no_proof)
+            if fill:
+                _prefill(session.fio, folder, session.switcher.dev)
+            void = runner.run()
+            folder.merge_env({"engine": runner.engine})
+        finally:
             if runner:
-                runner.close()
-            switcher.restore()
+                with Shield():
+                    runner.close()
     rows = folder.summarise()
     if not args.quiet:
         _headline(folder, rows)

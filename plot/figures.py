@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Figures of one run folder, drawn by the gnuplot templates beside this file."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from sweep import paths, plan, stats, store, units
+from sweep.errors import Impossible, Problem
+from sweep.store import Row
+
+_TEMPLATE = os.path.join(paths.TOP, "plot", "bars.gp")
+
+
+class Figure(NamedTuple):
+    """One drawn figure: its base name in figures/, and what it says."""
+
+    name: str
+    title: str
+
+
+def arm_name(row: Row) -> str:
+    """`fixed`, or `dmabuf (udmabuf)`."""
+    return row["arm"] if row["exporter"] == plan.NO_EXPORTER else f"{row['arm']} ({row['exporter']})"
+
+
+def load_name(row: Row) -> str:
+    """`randread 4k, depth 32`."""
+    text = f"{row.get('rw', 'randread')} {units.human_size(int(row['bs']))}, depth {row['iodepth']}"
+    return text + (f", {row['numjobs']} jobs" if row.get("numjobs", "1") != "1" else "")
+
+
+def engine_of(env: dict[str, Any]) -> str:
+    return str(env.get("engine") or "unknown")
+
+
+def footer(env: dict[str, Any], repeats: str, how: str) -> str:
+    """Provenance in one line."""
+    vm = env.get("vm", {})
+    machine = f"VM ({vm.get('qemu', '').split('(')[0].strip() or 'QEMU'})" \
+        if env.get("machine") == "vm" else "bare machine"
+    return "   ".join((
+        f"Linux {env.get('kernel', {}).get('release', '?')}", str(env.get("fio", "fio ?")),
+        f"engine {engine_of(env)}", str(env.get("started", ""))[:10], machine,
+        f"{repeats} repeats, {how}"))
+
+
+def _span(r: stats.Interval) -> str:
+    if r.lo is None or r.hi is None:
+        return f"{r.mid:.2f}x"
+    return f"{r.mid:.2f}x [{r.lo:.2f}, {r.hi:.2f}]"
+
+
+def finding(rows: list[Row], noun: str) -> str:
+    """What the figure shows, from its numbers: dmabuf against fixed, mode by mode."""
+    parts = []
+    for mode in plan.MODES:
+        for r in rows:
+            if r["iommu_mode"] != mode or r["arm"] != "dmabuf" or not r["ratio"]:
+                continue
+            span = stats.Interval(float(r["ratio"]), *(
+                float(r[k]) if r[k] else None for k in ("ratio_lo", "ratio_hi")))
+            what = "no difference" if stats.verdict(span) == "no difference" else _span(span)
+            parts.append(f"{mode} {what}")
+    if not parts:
+        return f"{noun} by IOMMU mode and arm"
+    return f"{noun}, dmabuf to fixed: " + "; ".join(parts)
+
+
+def _draw(folder: store.Folder, name: str, rows: list[Row], keys: tuple[str, str, str],
+          labels: Callable[[float], str], words: dict[str, str]) -> None:
+    """Writes the data beside the figure and calls gnuplot."""
+    modes = list(dict.fromkeys(r["iommu_mode"] for r in rows))
+    arms = list(dict.fromkeys((r["arm"], arm_name(r)) for r in rows))
+    wide = 0.9 / (len(arms) + 1)
+    blocks = []
+    for i, (_arm, label) in enumerate(arms):
+        lines = []
+        for r in rows:
+            if arm_name(r) == label and r[keys[0]]:
+                x = modes.index(r["iommu_mode"]) + (i - (len(arms) - 1) / 2) * wide * 1.08
+                mid, lo, hi = (r[k] or r[keys[0]] for k in keys)
+                lines.append(f'{x:.4f} {mid} {lo} {hi} "{labels(float(mid))}"')
+        blocks.append("\n".join([f"# {label}: x {keys[0]} low high label", *lines]))
+    base = folder.file("figures", name)
+    with open(base + ".dat", "w", encoding="utf-8") as f:
+        f.write("\n\n\n".join(blocks) + "\n")
+    argv = ["gnuplot", "-c", _TEMPLATE, base + ".dat", base, words["title"], words["subtitle"],
+            words["ylabel"], words["footer"], " ".join(modes), " ".join(a for a, _ in arms),
+            "|".join(label for _, label in arms)]
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise Impossible("report: gnuplot is not installed; apt-get install gnuplot-nox") from None
+    if done.returncode or done.stderr.strip():
+        raise Problem(f"gnuplot: {done.stderr.strip() or done.returncode} (figure {name})")
+
+
+def sweep_figures(folder: store.Folder, rows: list[Row]) -> list[Figure]:
+    """IOPS by mode and arm, one figure per load."""
+    env = folder.env()
+    out = []
+    loads: dict[str, list[Row]] = {}
+    for r in rows:
+        if r["iops"]:
+            loads.setdefault(load_name(r), []).append(r)
+    for load, some in loads.items():
+        r = some[0]
+        name = (f"iops-{r['rw']}-{units.human_size(int(r['bs']))}-qd{r['iodepth']}-j{r['numjobs']}")
+        subtitle = load + (
+            "; emulated drive: compare the bars, their height says nothing of real drives"
+            if env.get("emulated_drive") else f"; {env.get('drive', {}).get('model', '')}")
+        title = finding(some, "IOPS")
+        _draw(folder, name, some, ("iops", "iops_lo", "iops_hi"), units.human, {
+            "title": title, "subtitle": subtitle,
+            "ylabel": "IOPS (emulated)" if env.get("emulated_drive") else "IOPS",
+            "footer": footer(env, r["repeats"], "median and 95 % bootstrap interval")})
+        out.append(Figure(name, title))
+    return out
+
+
+def cost_figures(folder: store.Folder, rows: list[Row]) -> list[Figure]:
+    """Instructions per I/O by mode and arm."""
+    if not rows:
+        return []
+    title = finding(rows, "Instructions per I/O")
+    _draw(folder, "cost", rows, ("instructions_per_io", "lo", "hi"), lambda v: f"{v:.0f}", {
+        "title": title,
+        "subtitle": load_name(rows[0]) + "; whole machine less idle, counted by the emulator",
+        "ylabel": "instructions per I/O",
+        "footer": footer(folder.env(), rows[0]["repeats"], "median and 95 % bootstrap interval")})
+    return [Figure("cost", title)]

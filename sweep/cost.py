@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`fio-dmabuf cost`: instructions per I/O of the whole machine, in the VM, repeatable.
+
+Under QEMU's -icount one instruction is one nanosecond of guest time. So guest time less idle
+time, over a run of 2 N I/O less one of N, over N, is what one I/O executes: user, kernel and
+interrupts. Nothing of it depends on the host.
+
+The figure holds only while completions arrive alike. Context switches and interrupts per I/O
+are counted in the same windows, and runs whose regimes differ are not compared.
+"""
+
+import argparse
+import csv
+import json
+import os
+import re
+import sys
+import time
+from typing import Any, NamedTuple
+
+from sweep import env, fio, paths, plan, procstat, stats, store, table, units
+from sweep.errors import Misuse, Problem
+from sweep.session import VM_DEV, Session, in_vm
+
+_JOB = "jobs/cost.fio"
+_DRIVE = "null:1G"
+_DEPTH = 32
+_TIMEOUT = 900.0
+# Interrupts and switches per I/O may differ by this much between runs that are compared.
+_REGIME_SLACK = 0.01
+RUNS = ("repeat", "iommu_mode", "mode_before", "mode_after", "arm", "exporter", "bs", "iodepth",
+        "ios", "instructions_per_io", "switches_per_io", "interrupts_per_io", "raw")
+COLUMNS = ("iommu_mode", "effective_mode", "arm", "exporter", "bs", "iodepth", "repeats",
+           "instructions_per_io", "lo", "hi", "ratio", "ratio_lo", "ratio_hi", "switches_per_io",
+           "interrupts_per_io")
+
+
+class Window(NamedTuple):
+    """What the machine has done since it was booted."""
+
+    ran_ns: int
+    switches: int
+    interrupts: int
+
+    @staticmethod
+    def now() -> "Window":
+        """Time less idle time; /proc/stat would be too coarse, timer_list has nanoseconds."""
+        text = paths.read("/proc/timer_list")
+        idle = sum(int(n) for n in re.findall(r"\.idle_sleeptime\s*:\s*(\d+)", text))
+        stat = procstat.snapshot()
+        return Window(time.monotonic_ns() - idle, stat.switches, stat.interrupts)
+
+    def __sub__(self, other: "Window") -> "Window":  # type: ignore[override]
+        return Window(*(a - b for a, b in zip(self, other)))
+
+
+def _measure(session: Session, stem: str, point: plan.Point, ios: int) -> Window:
+    """One fio run of so many I/O."""
+    values: dict[str, str | int] = {"bs": point.bs, "arm": point.arm, "number_ios": ios,
+                                    "counters": stem + ".counters.json"}
+    if point.exporter != plan.NO_EXPORTER:
+        values["exporter"] = point.exporter
+    text = fio.render(paths.read(os.path.join(paths.TOP, _JOB)), values, _JOB)
+    before = Window.now()
+    run = fio.run(session.fio, stem, text, session.switcher.dev, _TIMEOUT)
+    window = Window.now() - before
+    if run.counters.get("ios", run.ios) != ios:
+        raise Problem(f"{stem}: {run.counters.get('ios', run.ios)} I/O were done in place of {ios}")
+    return window
+
+
+def _point(session: Session, folder: store.Folder, repeat: int, p: plan.Point, ios: int
+           ) -> dict[str, Any]:
+    """One repeat: the short run and the long one."""
+    session.switcher.set(p.mode)
+    before = session.switcher.mode()
+    raw = os.path.join("raw", f"{repeat}-{p.name}")
+    os.mkdir(folder.file(raw))
+    short = _measure(session, folder.file(raw, "n"), p, ios)
+    long = _measure(session, folder.file(raw, "2n"), p, 2 * ios)
+    cost = long - short
+    with open(folder.file(raw, "windows.json"), "w", encoding="utf-8") as f:
+        f.write(json.dumps({"n": short._asdict(), "2n": long._asdict(), "ios": ios}) + "\n")
+    return {"repeat": repeat, "iommu_mode": p.mode, "mode_before": before,
+            "mode_after": session.switcher.mode(), "arm": p.arm, "exporter": p.exporter,
+            "bs": p.bs, "iodepth": p.iodepth, "ios": ios,
+            "instructions_per_io": cost.ran_ns / ios, "switches_per_io": cost.switches / ios,
+            "interrupts_per_io": cost.interrupts / ios, "raw": raw}
+
+
+def summary(runs: list[store.Row]) -> list[store.Row]:
+    """One row per mode and arm, with the ratio to the fixed arm of the same mode."""
+    every: dict[tuple[str, ...], list[store.Row]] = {}
+    for r in runs:
+        every.setdefault((r["iommu_mode"], r["arm"], r["exporter"], r["bs"], r["iodepth"]),
+                         []).append(r)
+    costs = {k: {int(r["repeat"]): float(r["instructions_per_io"]) for r in rs}
+             for k, rs in every.items()}
+    out = []
+    for key, rs in every.items():
+        mode, arm, exporter, bs, depth = key
+        mid = stats.interval(list(costs[key].values()))
+        ratio = stats.ratio(costs[key], costs.get(
+            (mode, plan.CONTROL, plan.NO_EXPORTER, bs, depth), {}))
+        row: dict[str, Any] = dict(zip(COLUMNS, (
+            mode, "/".join(sorted({m for r in rs for m in (r["mode_before"], r["mode_after"])})),
+            arm, exporter, bs, depth, len(rs), *mid, *(ratio or ("", "", "")))))
+        for k in ("switches_per_io", "interrupts_per_io"):
+            row[k] = stats.median([float(r[k]) for r in rs])
+        out.append({k: store.text(row[k]) for k in COLUMNS})
+    return out
+
+
+def check_regime(runs: list[store.Row]) -> None:
+    """Refuses to compare runs in which completions came in different ways."""
+    for key, word in (("switches_per_io", "context switches"), ("interrupts_per_io", "interrupts")):
+        values = [(float(r[key]), r["raw"]) for r in runs]
+        low, high = min(values), max(values)
+        if high[0] - low[0] > _REGIME_SLACK:
+            raise Problem(f"cost: {word} per I/O range from {low[0]:.4f} ({low[1]}) to "
+                          f"{high[0]:.4f} ({high[1]}): the runs were not in one regime, so no figure "
+                          "is given; repeat it")
+
+
+def show(rows: list[store.Row]) -> str:
+    """The table for people."""
+    body = [(r["iommu_mode"], r["arm"] if r["exporter"] == "none" else
+             f"{r['arm']} ({r['exporter']})", units.human_size(int(r["bs"])), r["iodepth"],
+             table.number(r["instructions_per_io"], "{:.0f}"),
+             f"{float(r['lo']):.0f}..{float(r['hi']):.0f}" if r["lo"] else "-",
+             table.ratio(r), f"{float(r['switches_per_io']):.4f}",
+             f"{float(r['interrupts_per_io']):.4f}") for r in rows]
+    return table.columns(("mode", "arm", "block", "depth", "instructions/IO", "range",
+                          "vs fixed", "switches/IO", "interrupts/IO"), body, 2)
+
+
+def _plan(args: argparse.Namespace, modes: list[str]) -> tuple[list[plan.Step], int]:
+    arms = plan.arms_with_exporters(plan.choose(args.arms or "fixed,dmabuf", "--arms", plan.ARMS),
+                                    ["udmabuf"])
+    bs = units.size(args.bs, "--bs")
+    if bs % 512:
+        raise Misuse(f"--bs {args.bs}: not a multiple of 512, which every drive needs")
+    repeats = plan.numbers(args.repeat, "--repeat", 100)[0]
+    ios = plan.numbers(args.ios, "--ios", 10_000_000)[0]
+    # Whole batches: a last, smaller one would have to wait for more than it has.
+    ios -= ios % _DEPTH
+    if not ios:
+        raise Misuse(f"--ios {args.ios}: fewer than one batch of {_DEPTH}")
+    return plan.order(modes, arms, [("randread", bs, _DEPTH, 1)], repeats), ios
+
+
+def _guest(args: argparse.Namespace) -> int:
+    """In the guest: measures, and writes runs.csv and cost.csv."""
+    args.device, args.destroy_data, args.vm = args.guest, None, True
+    with Session(args, False) as session:
+        modes = session.modes(args.modes or ",".join(plan.MODES))
+        steps, ios = _plan(args, modes)
+        folder = store.Folder(store.new_folder(args.out, "vm", "-cost"))
+        folder.merge_env(env.collect(session.name, session.fio_version, False))
+        with open(folder.file("runs.csv"), "w", encoding="utf-8", newline="") as f:
+            out = csv.writer(f, lineterminator="\n")
+            out.writerow(RUNS)
+            for i, s in enumerate(steps):
+                row = _point(session, folder, s.repeat, s.point, ios)
+                if not row["mode_before"] == row["mode_after"] == s.point.mode:
+                    raise Problem(f"{row['raw']}: IOMMU mode changed under the run")
+                out.writerow([store.text(row[k]) for k in RUNS])
+                f.flush()
+                sys.stderr.write(
+                    f"[{i + 1}/{len(steps)}] {s.repeat}-{s.point.name}: "
+                    f"{row['instructions_per_io']:.0f} instructions/IO, "
+                    f"{row['switches_per_io']:.4f} switches/IO, "
+                    f"{row['interrupts_per_io']:.4f} interrupts/IO\n")
+                sys.stderr.flush()
+    return 0
+
+
+def main(args: argparse.Namespace) -> int:
+    """Boots the VM, measures there, presents the figures if they may be compared."""
+    if args.guest:
+        return _guest(args)
+    steps, ios = _plan(args, plan.choose(args.modes, "--modes", plan.MODES) if args.modes
+                       else list(plan.MODES))
+    words = ["--guest", VM_DEV, "--bs", args.bs, "--repeat", args.repeat, "--ios", str(ios)]
+    for key in ("modes", "arms"):
+        if getattr(args, key):
+            words += [f"--{key}", getattr(args, key)]
+    status, folder = in_vm(args, "cost", words, ["--icount", "--drive", _DRIVE],
+                           300 + 120 * len(steps))
+    if status:
+        return status
+    runs = store.read_csv(folder.file("runs.csv"))
+    if len(runs) != len(steps):
+        raise Problem(f"cost: {len(runs)} of {len(steps)} runs were done; see {folder.path}")
+    check_regime(runs)
+    rows = summary(runs)
+    with open(folder.file("cost.csv"), "w", encoding="utf-8", newline="") as f:
+        out = csv.DictWriter(f, COLUMNS, lineterminator="\n")
+        out.writeheader()
+        out.writerows(rows)
+    if args.json:
+        print(json.dumps({"run": folder.path, "rows": rows}, indent=2))
+    elif not args.quiet:
+        print(show(rows))
+        print(f"run folder: {folder.path}")
+    return 0

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What every command that touches a drive does first, and last."""
+
+import argparse
+import os
+from types import TracebackType
+
+from sweep import device, fio, iommu, plan, store
+from sweep.errors import Misuse
+from sweep.process import Shield
+
+VM_DEV = "/dev/nvme0n1"
+
+
+class Session:
+    """A drive that may be used, with its IOMMU mode put back at the end."""
+
+    def __init__(self, args: argparse.Namespace, writes: bool) -> None:
+        if getattr(args, "vm", False) is False and getattr(args, "kernel", None):
+            raise Misuse(f"--kernel {args.kernel}: only with --vm; this machine runs its own")
+        self.name = device.check(args.device, args.destroy_data, writes)
+        fio.need_engine()
+        self.fio = fio.binary(args.fio)
+        self.fio_version = fio.version(self.fio)
+        self.switcher = iommu.Switcher(self.name)
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 tb: TracebackType | None) -> None:
+        with Shield():
+            self.switcher.restore()
+
+    def modes(self, text: str) -> list[str]:
+        """--modes as a list; refuses what this drive cannot have."""
+        if text == plan.CURRENT:
+            return [self.switcher.mode()]
+        modes = plan.choose(text, "--modes", plan.MODES)
+        self.need_modes(modes)
+        return modes
+
+    def need_modes(self, modes: list[str]) -> None:
+        """Refuses modes that this drive cannot be switched to."""
+        why = self.switcher.can_switch()
+        if why and set(modes) != {self.switcher.mode()}:
+            raise Misuse(f"--modes {','.join(modes)}: /dev/{self.name} {why}")
+
+    def need_arms(self, arms: set[str]) -> None:
+        """Refuses an arm that the kernel cannot have on this drive."""
+        if "dmabuf" in arms and not device.pci_nvme(self.name):
+            why = "is an NVMe multipath head; boot with nvme_core.multipath=N" \
+                if device.multipath_head(self.name) else "is not a PCI NVMe drive"
+            raise Misuse(f"--arms dmabuf: /dev/{self.name} {why}: the kernel takes dma-bufs for PCI "
+                         "NVMe drives only; use --arms fixed,plain or name another drive")
+
+
+def in_vm(args: argparse.Namespace, what: str, axes: list[str], options: list[str],
+          timeout: float, folder: store.Folder | None = None) -> tuple[int, store.Folder]:
+    """The host's half of --vm: the same command in the guest, on its scratch drive."""
+    from sweep import vm
+    if getattr(args, "destroy_data", None):
+        raise Misuse(f"--destroy-data {args.destroy_data}: not with --vm, which has a scratch drive "
+                     "of its own")
+    if args.kernel and not os.path.isfile(args.kernel):
+        raise Misuse(f"--kernel {args.kernel}: no such file; name a bzImage")
+    fio.need_engine()
+    facts = {"vm": vm.host_facts()}
+    where = ["--resume" if folder else "--out"]
+    if folder is None:
+        folder = store.Folder(store.new_folder(args.out, "vm", "" if what == "sweep" else f"-{what}"))
+        folder.merge_env(facts)
+    where.append(folder.path)
+    command = ["./fio-dmabuf", what, *axes, "--quiet", "--fio", fio.binary(args.fio), *where]
+    if args.kernel:
+        options = [*options, "--kernel", os.path.abspath(args.kernel)]
+    return vm.boot(command, folder.path, options, timeout), folder

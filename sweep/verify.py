@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`fio-dmabuf verify`: does the data arrive? Both directions, each alone.
+
+Each combination runs one job file: what the dma-buf carried one way, an independent path carries
+the other way, and every byte is compared. What is in the job file decides what is checked.
+"""
+
+import argparse
+import csv
+import os
+import sys
+import time
+from typing import Any, NamedTuple
+
+from sweep import env, fio, kmsg, paths, plan, store, table, units
+from sweep.errors import Misuse, Problem
+from sweep.session import VM_DEV, Session, in_vm
+
+JOBS = {"write": "jobs/verify-write.fio", "read": "jobs/verify-read.fio"}
+COLUMNS = ("iommu_mode", "mode_before", "mode_after", "direction", "exporter", "bs", "iodepth",
+           "offset", "ios", "bytes", "mismatches", "status", "raw", "reason")
+_VM_DRIVE = "256M"
+_LEAST_BYTES = 2 << 20
+_SIZES = (512, 4096, 65536, 131072, 1 << 20)
+_DEPTHS = (1, 32, 128)
+_OFFSETS = (512, 1024, 4096)
+_TIMEOUT = 600.0
+
+
+class Combination(NamedTuple):
+    """One way to carry data."""
+
+    mode: str
+    direction: str
+    exporter: str
+    bs: int
+    iodepth: int
+    offset: int
+
+    @property
+    def name(self) -> str:
+        return (f"{self.mode}-{self.direction}-{self.exporter}-{units.human_size(self.bs)}"
+                f"-qd{self.iodepth}-at{self.offset}")
+
+
+def combinations(modes: list[str], exporters: list[str], logical: int, quick: bool,
+                 pool_limit: int) -> tuple[list[Combination], list[str]]:
+    """What is checked, and in words what is left out and why.
+
+    Depths and sizes are crossed; buffer offsets are tried on a small block, and on one that
+    takes a list of pages; more would only repeat these.
+    """
+    sizes = [b for b in ((4096, 131072) if quick else _SIZES) if b >= logical]
+    ways = [(b, d, 0) for b in sizes for d in ((32,) if quick else _DEPTHS)]
+    ways += [(b, 32, o) for b in (4096, 131072) for o in ((512,) if quick else _OFFSETS)
+             if o >= logical or o % logical == 0]
+    left_out = []
+    if logical > 512 and not quick:
+        left_out.append(f"512-byte blocks: the drive's block is {logical}")
+    for way in list(ways):
+        # fio adds a page or two to what the blocks need
+        pool = way[0] * way[1] + way[2] + 8192
+        if pool > pool_limit:
+            ways.remove(way)
+            left_out.append(f"{units.human_size(way[0])} at depth {way[1]}: its pool of "
+                            f"{pool >> 20} MiB is over udmabuf's size_limit_mb, {pool_limit >> 20}")
+    return [Combination(m, d, e, *w) for m in modes for e in exporters for w in ways
+            for d in JOBS], left_out
+
+
+def _job_errors(doc: dict[str, Any] | None) -> tuple[int, int]:
+    """(blocks that fio's own verification refused, bytes that it read in its last job)."""
+    jobs = (doc or {}).get("jobs", [])
+    return sum(int(j.get("total_err", 0)) for j in jobs), \
+        int(jobs[-1]["read"]["io_bytes"]) if jobs else 0
+
+
+def check(session: Session, folder: store.Folder, log: kmsg.KernelLog, c: Combination
+          ) -> dict[str, Any]:
+    """Runs one combination: a row of verify.csv."""
+    session.switcher.set(c.mode)
+    raw = os.path.join("raw", c.name)
+    os.mkdir(folder.file(raw))
+    stem = folder.file(raw, "run")
+    name = JOBS[c.direction]
+    text = fio.render(paths.read(os.path.join(paths.TOP, name)), {
+        "bs": c.bs, "iodepth": c.iodepth, "iomem_align": c.offset, "exporter": c.exporter,
+        "size": max(_LEAST_BYTES, c.bs * c.iodepth), "counters": stem + ".counters.json"}, name)
+    row: dict[str, Any] = {
+        **c._replace(mode="")._asdict(), "iommu_mode": c.mode, "raw": raw, "status": "ok",
+        "mode_before": session.switcher.mode()}
+    log.new()
+    reasons = []
+    try:
+        run = fio.run(session.fio, stem, text, session.switcher.dev, _TIMEOUT)
+        counters, doc = run.counters, run.json
+    except fio.Failed as e:
+        counters, doc = e.counters, e.doc
+        reasons.append(str(e))
+    refused, row["bytes"] = _job_errors(doc)
+    row["ios"] = counters.get("ios", 0)
+    row["mismatches"] = int(counters.get("mismatches", 0)) + refused
+    row["mode_after"] = session.switcher.mode()
+    if not row["mode_before"] == row["mode_after"] == c.mode:
+        reasons.append(f"IOMMU mode: asked for {c.mode}, found {row['mode_before']} before and "
+                       f"{row['mode_after']} after")
+    lines = log.new()
+    with open(folder.file(raw, "kernel.log"), "w", encoding="utf-8") as f:
+        f.writelines(line + "\n" for line in lines)
+    reasons += [f"kernel log: {line}" for line in kmsg.bad(lines)[:1]]
+    if not reasons and row["mismatches"]:
+        reasons.append("data differs")
+    if not reasons and not (counters.get("ios") and row["bytes"]):
+        # A check that looked at nothing must not pass.
+        reasons.append("nothing was compared")
+    if reasons:
+        row["status"], row["reason"] = "FAIL", "; ".join(reasons)
+    return row
+
+
+def report(rows: list[store.Row]) -> str:
+    """The table by combination, the modes side by side, and the totals."""
+    modes = list(dict.fromkeys(r["iommu_mode"] for r in rows))
+    cells: dict[tuple[str, ...], dict[str, store.Row]] = {}
+    for r in rows:
+        key = (r["direction"], r["exporter"], r["bs"], r["iodepth"], r["offset"])
+        cells.setdefault(key, {})[r["iommu_mode"]] = r
+    body = []
+    for key, by_mode in sorted(cells.items(), key=lambda c: (c[0][:2], *map(int, c[0][2:]))):
+        words = []
+        for m in modes:
+            r = by_mode.get(m)
+            words.append("-" if r is None else "ok" if r["status"] == "ok"
+                         else f"{r['mismatches']} wrong" if r["mismatches"] != "0" else "FAIL")
+        size = max(int(r["bytes"]) for r in by_mode.values()) / (1 << 20)
+        body.append((key[0], key[1], units.human_size(int(key[2])), *key[3:], f"{size:.0f} MiB",
+                     *words))
+    head = ("direction", "exporter", "block", "depth", "offset", "each", *modes)
+    total = sum(int(r["bytes"]) for r in rows)
+    wrong = sum(int(r["mismatches"]) for r in rows)
+    failed = sum(r["status"] != "ok" for r in rows)
+    return (table.columns(head, body, 2)
+            + f"\nchecked: {len(rows)} combinations, {total} bytes; mismatches: {wrong}; "
+              f"failed: {failed}")
+
+
+def _in_vm(args: argparse.Namespace) -> int:
+    words = ["--device", VM_DEV, "--destroy-data", VM_DEV]
+    for key in ("modes", "exporter"):
+        if getattr(args, key):
+            words += [f"--{key}", getattr(args, key)]
+    if args.quick:
+        words.append("--quick")
+    if args.modes:
+        plan.choose(args.modes, "--modes", plan.MODES)
+    status, folder = in_vm(args, "verify", words, ["--drive", _VM_DRIVE],
+                           900 if args.quick else 3600)
+    return _end(args, folder) or status
+
+
+def _end(args: argparse.Namespace, folder: store.Folder) -> int:
+    rows = store.read_csv(folder.file("verify.csv"))
+    if rows and not args.quiet:
+        print(report(rows))
+        for r in rows:
+            if r["status"] != "ok":
+                print(f"{r['raw']}: {r['reason']}")
+        print(f"run folder: {folder.path}")
+    return int(any(r["status"] != "ok" for r in rows))
+
+
+def main(args: argparse.Namespace) -> int:
+    """Checks every combination; 1 if one fails."""
+    exporters = plan.choose(args.exporter or "udmabuf", "--exporter", plan.EXPORTERS)
+    if args.vm:
+        return _in_vm(args)
+    with Session(args, True) as session:
+        session.need_arms({"dmabuf"})
+        modes = session.modes(args.modes or ",".join(plan.MODES))
+        queue = f"/sys/class/block/{session.name}/queue"
+        limit = int(paths.read("/sys/module/udmabuf/parameters/size_limit_mb", "64")) << 20
+        todo, left_out = combinations(modes, exporters, int(paths.read(
+            f"{queue}/logical_block_size")), args.quick, limit)
+        folder = store.Folder(store.new_folder(args.out, os.uname().nodename, "-verify"))
+        folder.merge_env(env.collect(session.name, session.fio_version, False))
+        log = kmsg.KernelLog()
+        began = time.monotonic()
+        with open(folder.file("verify.csv"), "w", encoding="utf-8", newline="") as f:
+            out = csv.DictWriter(f, COLUMNS, lineterminator="\n")
+            out.writeheader()
+            for i, c in enumerate(todo):
+                row = check(session, folder, log, c)
+                out.writerow(row)
+                f.flush()
+                left = (time.monotonic() - began) / (i + 1) * (len(todo) - i - 1)
+                sys.stderr.write(f"[{i + 1}/{len(todo)}] {c.name}: {row['status']}, "
+                                 f"{row['bytes']} bytes, {row['mismatches']} mismatches "
+                                 f"(left: {units.human_time(left)})\n")
+                sys.stderr.flush()
+                if row["status"] != "ok" and not row["ios"] and i == 0:
+                    raise Problem(f"{c.name}: {row['reason']}")
+    for line in left_out:
+        sys.stderr.write(f"left out: {line}\n")
+    if not todo:
+        raise Misuse("verify: nothing left to check on this drive")
+    return _end(args, folder)

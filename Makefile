@@ -39,6 +39,8 @@ ENGINE_OBJS	= engine/compat.o engine/counters.o engine/dmabuf.o engine/exporter_
 FIO_OBJS	= engine/compat.o engine/dmabuf.o
 UNIT_OBJS	= $(filter-out $(FIO_OBJS),$(ENGINE_OBJS))
 C_TESTS		= $(patsubst %.c,%,$(wildcard tests/*/*.c))
+# What tests/kernel/ runs inside the guest.
+GUEST_TESTS	= $(patsubst %.c,build/%,$(filter-out %/common.c,$(wildcard tests/kernel/guest/*.c)))
 ENGINE		= engine/fio-dmabuf.so
 
 all: $(ENGINE)
@@ -82,6 +84,11 @@ $(ENGINE): $(ENGINE_OBJS)
 tests/%: tests/%.c $(UNIT_OBJS) config-host.mak
 	$(QUIET_LD)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(UNIT_OBJS) $(LDFLAGS) -luring
 
+build/tests/kernel/guest/%: tests/kernel/guest/%.c tests/kernel/guest/common.c \
+			   tests/kernel/guest/common.h config-host.mak
+	@mkdir -p $(@D)
+	$(QUIET_LD)$(CC) $(CPPFLAGS) -Iengine $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS) -luring
+
 -include $(wildcard engine/*.d tests/*/*.d)
 
 install: all
@@ -92,7 +99,7 @@ kernel:
 
 # Everything that the tests run; what they write is in build/tests.
 check: deps
-	$(Q)$(MAKE) all $(C_TESTS)
+	$(Q)$(MAKE) all $(C_TESTS) $(GUEST_TESTS)
 	$(Q)$(MAKE) kernel
 	$(Q)tests/run
 
@@ -100,11 +107,16 @@ demo: deps
 	$(Q)$(MAKE) all
 	$(Q)sweep/demo
 
-SPARSE_FLAGS	= -Wsparse-all -Wno-declaration-after-statement
+# What sparse says about headers is not ours; RWF_NOWAIT is a bitwise type only to the kernel.
+SPARSE		= sparse -gcc-base-dir "$$($(CC) -print-file-name=)" -Wno-declaration-after-statement \
+		  -Wno-bitwise $(CPPFLAGS) $(FIO_CPPFLAGS)
 lint: all $(C_TESTS)
 	@echo '     SPARSE'
-	$(Q)for f in $(ENGINE_OBJS:.o=.c); do \
-		sparse -gcc-base-dir "$$($(CC) -print-file-name=)" $(CPPFLAGS) $(FIO_CPPFLAGS) $$f || exit 1; \
+	$(Q)for f in $(ENGINE_OBJS:.o=.c) $(C_TESTS:=.c); do $(SPARSE) $$f 2>&1; done | \
+		{ ! grep -E '^(engine|tests)/[^:]*:[0-9]+:[0-9]+: (warning|error)'; }
+	@echo '     ANALYZER'
+	$(Q)for f in $(UNIT_OBJS:.o=.c); do \
+		$(CC) $(CPPFLAGS) $(CFLAGS) -fanalyzer -c -o /dev/null $$f || exit 1; \
 	done
 	@echo '     SHELLCHECK'
 	$(Q)git ls-files -z | xargs -0 grep -lE -m1 '^#!/bin/(ba)?sh' | xargs shellcheck -x

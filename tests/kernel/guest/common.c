@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* See common.h. */
+#include <fcntl.h>
+#include <linux/udmabuf.h>
+#include <stdarg.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common.h"
+
+static int failures;
+
+static void say(const char *file, int line, const char *fmt, va_list ap)
+{
+	printf("%s:%d: ", file, line);
+	vprintf(fmt, ap);
+	printf("\n");
+	fflush(stdout);
+}
+
+void t_die(const char *file, int line, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(file, line, fmt, ap);
+	va_end(ap);
+	exit(T_FAIL);
+}
+
+void t_fail(const char *file, int line, const char *fmt, ...)
+{
+	va_list ap;
+
+	failures++;
+	if (failures > 20)
+		return;
+	va_start(ap, fmt);
+	say(file, line, fmt, ap);
+	va_end(ap);
+}
+
+int t_done(void)
+{
+	if (failures)
+		printf("%d checks failed\n", failures);
+	return failures ? T_FAIL : T_PASS;
+}
+
+void dmabuf_create(struct dmabuf *buf, size_t size)
+{
+	struct udmabuf_create create = { .flags = UDMABUF_FLAGS_CLOEXEC, .size = size };
+	int memfd, dev;
+
+	memfd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (memfd < 0 || ftruncate(memfd, size) || fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK))
+		die("memfd: %m");
+	buf->map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
+	if (buf->map == MAP_FAILED)
+		die("mmap: %m");
+	dev = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
+	if (dev < 0)
+		die("/dev/udmabuf: %m");
+	create.memfd = memfd;
+	buf->fd = ioctl(dev, UDMABUF_CREATE, &create);
+	if (buf->fd < 0)
+		die("UDMABUF_CREATE of %zu bytes: %m", size);
+	close(dev);
+	close(memfd);
+	buf->size = size;
+}
+
+void dmabuf_destroy(struct dmabuf *buf)
+{
+	munmap(buf->map, buf->size);
+	if (buf->fd >= 0)
+		close(buf->fd);
+}
+
+int dev_open(const char *path)
+{
+	int fd = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
+
+	if (fd < 0)
+		die("%s: %m", path);
+	return fd;
+}
+
+void ring_create(struct io_uring *ring, unsigned int entries, unsigned int flags,
+		 unsigned int slots)
+{
+	int ret = io_uring_queue_init(entries, ring, flags);
+
+	if (ret)
+		die("io_uring_queue_init: %s", strerror(-ret));
+	if (!slots)
+		return;
+	ret = io_uring_register_buffers_sparse(ring, slots);
+	if (ret)
+		die("io_uring_register_buffers_sparse: %s", strerror(-ret));
+}
+
+int regbuf_update(struct io_uring *ring, unsigned int slot,
+		  const struct io_uring_regbuf_desc *descs, unsigned int nr, uint64_t *tags)
+{
+	struct regbuf_update up = {
+		.offset = slot,
+		.flags = IORING_RSRC_UPDATE_EXTENDED,
+		.data = (uintptr_t)descs,
+		.tags = (uintptr_t)tags,
+		.nr = nr,
+	};
+	int ret = syscall(__NR_io_uring_register, ring->ring_fd, IORING_REGISTER_BUFFERS_UPDATE,
+			  &up, sizeof(up));
+
+	return ret < 0 ? -errno : ret;
+}
+
+int regbuf_dmabuf(struct io_uring *ring, unsigned int slot, int dmabuf_fd, int target_fd)
+{
+	struct io_uring_regbuf_desc desc = {
+		.type = IO_REGBUF_TYPE_DMABUF,
+		.dmabuf_fd = dmabuf_fd,
+		.target_fd = target_fd,
+	};
+
+	return regbuf_update(ring, slot, &desc, 1, NULL);
+}
+
+void sqe_rw(struct io_uring *ring, bool write, int fd, unsigned int slot, uint64_t buf_offset,
+	    unsigned int len, uint64_t dev_offset, unsigned int sqe_flags)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+
+	if (!sqe)
+		die("no sqe");
+	if (write)
+		io_uring_prep_write_fixed(sqe, fd, (void *)(uintptr_t)buf_offset, len, dev_offset,
+					  slot);
+	else
+		io_uring_prep_read_fixed(sqe, fd, (void *)(uintptr_t)buf_offset, len, dev_offset,
+					 slot);
+	sqe->flags |= sqe_flags;
+}
+
+int do_rw(struct io_uring *ring, bool write, int fd, unsigned int slot, uint64_t buf_offset,
+	  unsigned int len, uint64_t dev_offset, unsigned int sqe_flags)
+{
+	struct io_uring_cqe *cqe;
+	int ret;
+
+	sqe_rw(ring, write, fd, slot, buf_offset, len, dev_offset, sqe_flags);
+	ret = io_uring_submit_and_wait(ring, 1);
+	if (ret < 0)
+		die("io_uring_submit_and_wait: %s", strerror(-ret));
+	ret = io_uring_wait_cqe(ring, &cqe);
+	if (ret)
+		die("io_uring_wait_cqe: %s", strerror(-ret));
+	ret = cqe->res;
+	io_uring_cqe_seen(ring, cqe);
+	return ret;
+}
+
+void fill(void *buf, size_t len, uint64_t seed)
+{
+	uint64_t *word = buf;
+	size_t i;
+
+	for (i = 0; i < len / sizeof(*word); i++)
+		word[i] = (seed << 40) ^ (i * 0x9e3779b97f4a7c15ULL);
+}
+
+void dev_pread(int fd, void *buf, size_t len, off_t pos)
+{
+	ssize_t ret = pread(fd, buf, len, pos);
+
+	if (ret != (ssize_t)len)
+		die("pread of %zu at %ld: %zd %m", len, (long)pos, ret);
+}
+
+void dev_pwrite(int fd, const void *buf, size_t len, off_t pos)
+{
+	ssize_t ret = pwrite(fd, buf, len, pos);
+
+	if (ret != (ssize_t)len)
+		die("pwrite of %zu at %ld: %zd %m", len, (long)pos, ret);
+}
+
+void *aligned(size_t len)
+{
+	void *buf;
+
+	if (posix_memalign(&buf, 4096, len))
+		die("posix_memalign of %zu", len);
+	return buf;
+}
+
+int sysfs_write(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}

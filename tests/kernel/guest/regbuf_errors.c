@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Every refusal of the user API, by its errno: what registration refuses, and
+ * what I/O on a registered dma-buf refuses.
+ */
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common.h"
+
+static struct io_uring ring;
+static struct dmabuf buf;
+static int dev;
+
+static void expect(const char *what, int got, int want)
+{
+	check(got == want, "%s: got %d (%s), want %d (%s)", what, got,
+	      got < 0 ? strerror(-got) : "", want, want < 0 ? strerror(-want) : "");
+}
+
+static struct io_uring_regbuf_desc good(void)
+{
+	struct io_uring_regbuf_desc desc = {
+		.type = IO_REGBUF_TYPE_DMABUF,
+		.dmabuf_fd = buf.fd,
+		.target_fd = dev,
+	};
+
+	return desc;
+}
+
+static int update_raw(unsigned int op, struct regbuf_update *up, unsigned int nr_args)
+{
+	int ret = syscall(__NR_io_uring_register, ring.ring_fd, op, up, nr_args);
+
+	return ret < 0 ? -errno : ret;
+}
+
+static void test_descriptor(void)
+{
+	struct io_uring_regbuf_desc desc;
+	unsigned int i;
+
+	desc = good();
+	expect("a good descriptor", regbuf_update(&ring, 0, &desc, 1, NULL), 1);
+
+	desc = good();
+	desc.flags = 1;
+	expect("flags", regbuf_update(&ring, 0, &desc, 1, NULL), -EINVAL);
+	desc = good();
+	desc.type = 3;
+	expect("unknown type", regbuf_update(&ring, 0, &desc, 1, NULL), -EINVAL);
+	desc = good();
+	desc.size = buf.size;
+	expect("size", regbuf_update(&ring, 0, &desc, 1, NULL), -EINVAL);
+	desc = good();
+	desc.uaddr = 4096;
+	expect("uaddr", regbuf_update(&ring, 0, &desc, 1, NULL), -EINVAL);
+	for (i = 0; i < 6; i++) {
+		desc = good();
+		desc.reserved[i] = 1;
+		expect("reserved", regbuf_update(&ring, 0, &desc, 1, NULL), -EINVAL);
+	}
+
+	memset(&desc, 0, sizeof(desc));
+	expect("the probe's empty slot", regbuf_update(&ring, 0, &desc, 1, NULL), 1);
+	desc.type = IO_REGBUF_TYPE_DMABUF;
+	desc.dmabuf_fd = desc.target_fd = -1;
+	expect("the probe's closed descriptors", regbuf_update(&ring, 0, &desc, 1, NULL), -EBADF);
+	desc.target_fd = dev;
+	expect("closed dmabuf_fd", regbuf_update(&ring, 0, &desc, 1, NULL), -EBADF);
+	desc.dmabuf_fd = buf.fd;
+	desc.target_fd = -1;
+	expect("closed target_fd", regbuf_update(&ring, 0, &desc, 1, NULL), -EBADF);
+	desc.dmabuf_fd = dev;
+	desc.target_fd = dev;
+	expect("dmabuf_fd is no dma-buf", regbuf_update(&ring, 0, &desc, 1, NULL), -EINVAL);
+}
+
+static void test_update(void)
+{
+	struct io_uring_regbuf_desc descs[2] = { good(), good() };
+	struct regbuf_update up = {
+		.flags = IORING_RSRC_UPDATE_EXTENDED,
+		.data = (uintptr_t)descs,
+		.nr = 1,
+	};
+	const unsigned int op = IORING_REGISTER_BUFFERS_UPDATE;
+	struct io_uring other;
+	uint64_t tag = 1;
+
+	expect("one slot", update_raw(op, &up, sizeof(up)), 1);
+	expect("nr_args 31", update_raw(op, &up, sizeof(up) - 1), -EINVAL);
+	expect("nr_args 1", update_raw(op, &up, 1), -EINVAL);
+	expect("FILES_UPDATE2", update_raw(IORING_REGISTER_FILES_UPDATE2, &up, sizeof(up)), -EINVAL);
+	up.flags = IORING_RSRC_UPDATE_EXTENDED | 1;
+	expect("unknown flag", update_raw(op, &up, sizeof(up)), -EINVAL);
+	up.flags = 4;
+	expect("another flag", update_raw(op, &up, sizeof(up)), -EINVAL);
+	up.flags = IORING_RSRC_UPDATE_EXTENDED;
+	up.resv2 = 1;
+	expect("resv2", update_raw(op, &up, sizeof(up)), -EINVAL);
+	up.resv2 = 0;
+	up.nr = 0;
+	expect("nr 0", update_raw(op, &up, sizeof(up)), -EINVAL);
+	up.nr = 1;
+	up.offset = 4;
+	expect("slot outside the table", update_raw(op, &up, sizeof(up)), -EINVAL);
+	up.offset = 0xffffffff;
+	expect("offset overflow", update_raw(op, &up, sizeof(up)), -EOVERFLOW);
+	up.offset = 0;
+	up.data = 8;
+	expect("bad pointer", update_raw(op, &up, sizeof(up)), -EFAULT);
+
+	descs[1].flags = 1;
+	expect("partial success", regbuf_update(&ring, 0, descs, 2, NULL), 1);
+
+	memset(descs, 0, sizeof(descs));
+	expect("an empty slot has no tag", regbuf_update(&ring, 0, descs, 1, &tag), -EINVAL);
+
+	ring_create(&other, 4, 0, 0);
+	expect("no table", regbuf_dmabuf(&other, 0, buf.fd, dev), -ENXIO);
+	io_uring_queue_exit(&other);
+
+	ring_create(&other, 4, IORING_SETUP_IOPOLL, 1);
+	expect("IOPOLL ring", regbuf_dmabuf(&other, 0, buf.fd, dev), -EOPNOTSUPP);
+	io_uring_queue_exit(&other);
+}
+
+static void test_target(const char *path)
+{
+	int fd;
+
+	fd = open(path, O_RDWR);
+	expect("target without O_DIRECT", regbuf_dmabuf(&ring, 0, buf.fd, fd), -EINVAL);
+	close(fd);
+
+	fd = open("/tmp/regular", O_RDWR | O_CREAT, 0600);
+	expect("regular file", regbuf_dmabuf(&ring, 0, buf.fd, fd), -EOPNOTSUPP);
+	close(fd);
+	unlink("/tmp/regular");
+
+	fd = open("/dev/zero", O_RDWR);
+	expect("character device", regbuf_dmabuf(&ring, 0, buf.fd, fd), -EOPNOTSUPP);
+	close(fd);
+
+	expect("the ring itself", regbuf_dmabuf(&ring, 0, buf.fd, ring.ring_fd), -EOPNOTSUPP);
+
+	fd = open("/dev/nullb0", O_RDWR | O_DIRECT);
+	if (fd >= 0) {
+		expect("null_blk", regbuf_dmabuf(&ring, 0, buf.fd, fd), -EOPNOTSUPP);
+		close(fd);
+	}
+}
+
+static void test_io(const char *path)
+{
+	unsigned int lbs = 512;
+	uint64_t dev_size;
+	int fd, flags;
+
+	if (ioctl(dev, BLKSSZGET, &lbs) || ioctl(dev, BLKGETSIZE64, &dev_size))
+		die("ioctl: %m");
+	expect("register", regbuf_dmabuf(&ring, 0, buf.fd, dev), 1);
+
+	expect("read", do_rw(&ring, false, dev, 0, 0, 4096, 0, 0), 4096);
+	expect("write", do_rw(&ring, true, dev, 0, 0, 4096, 0, 0), 4096);
+	expect("the last block", do_rw(&ring, false, dev, 0, buf.size - lbs, lbs, 0, 0), lbs);
+	expect("nothing", do_rw(&ring, false, dev, 0, 0, 0, 0, 0), 0);
+	expect("nothing written", do_rw(&ring, true, dev, 0, 0, 0, 0, 0), 0);
+	expect("read past the device", do_rw(&ring, false, dev, 0, 0, 4096, dev_size, 0), 0);
+	expect("write past the device", do_rw(&ring, true, dev, 0, 0, 4096, dev_size, 0), -ENOSPC);
+	expect("read over the device's end", do_rw(&ring, false, dev, 0, 0, 8192,
+						   dev_size - 4096, 0), 4096);
+
+	expect("past the end", do_rw(&ring, false, dev, 0, buf.size, 4096, 0, 0), -EFAULT);
+	expect("over the end", do_rw(&ring, false, dev, 0, buf.size - lbs, 2 * lbs, 0, 0), -EFAULT);
+	expect("wrapping", do_rw(&ring, false, dev, 0, -4096UL, 8192, 0, 0), -EFAULT);
+	expect("unaligned length", do_rw(&ring, false, dev, 0, 0, 100, 0, 0), -EINVAL);
+	expect("unaligned offset", do_rw(&ring, false, dev, 0, 1, lbs, 0, 0), -EINVAL);
+	expect("unaligned position", do_rw(&ring, false, dev, 0, 0, lbs, 1, 0), -EINVAL);
+	expect("no such slot", do_rw(&ring, false, dev, 9, 0, lbs, 0, 0), -EFAULT);
+	expect("empty slot", do_rw(&ring, false, dev, 3, 0, lbs, 0, 0), -EFAULT);
+
+	fd = dev_open(path);
+	expect("another open", do_rw(&ring, false, fd, 0, 0, 4096, 0, 0), -EBADF);
+	expect("another open, write", do_rw(&ring, true, fd, 0, 0, 4096, 0, 0), -EBADF);
+	close(fd);
+	fd = open("/tmp/regular", O_RDWR | O_CREAT, 0600);
+	expect("another file", do_rw(&ring, true, fd, 0, 0, 4096, 0, 0), -EBADF);
+	close(fd);
+	unlink("/tmp/regular");
+
+	fd = dup(dev);
+	expect("dup", do_rw(&ring, false, fd, 0, 0, 4096, 0, 0), 4096);
+	close(fd);
+
+	if (io_uring_register_files(&ring, &dev, 1))
+		die("io_uring_register_files");
+	expect("registered file", do_rw(&ring, false, 0, 0, 0, 4096, 0, IOSQE_FIXED_FILE), 4096);
+	io_uring_unregister_files(&ring);
+
+	/* O_DIRECT may go after the registration; the page cache can't serve this memory. */
+	flags = fcntl(dev, F_GETFL);
+	if (fcntl(dev, F_SETFL, flags & ~O_DIRECT))
+		die("F_SETFL: %m");
+	expect("no longer O_DIRECT", do_rw(&ring, false, dev, 0, 0, 4096, 0, 0), -EOPNOTSUPP);
+	expect("no longer O_DIRECT, write", do_rw(&ring, true, dev, 0, 0, 4096, 0, 0), -EOPNOTSUPP);
+	fcntl(dev, F_SETFL, flags);
+	expect("O_DIRECT again", do_rw(&ring, false, dev, 0, 0, 4096, 0, 0), 4096);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 2)
+		die("usage: %s DEVICE", argv[0]);
+	dev = dev_open(argv[1]);
+	dmabuf_create(&buf, MIB);
+	ring_create(&ring, 8, 0, 4);
+
+	test_descriptor();
+	test_update();
+	test_target(argv[1]);
+	test_io(argv[1]);
+
+	io_uring_queue_exit(&ring);
+	dmabuf_destroy(&buf);
+	close(dev);
+	return t_done();
+}

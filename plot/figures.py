@@ -38,7 +38,7 @@ def engine_of(env: dict[str, Any]) -> str:
 def footer(env: dict[str, Any], repeats: str, how: str) -> str:
     """Provenance in one line."""
     vm = env.get("vm", {})
-    machine = f"VM ({vm.get('qemu', '').split('(')[0].strip() or 'QEMU'})" \
+    machine = f"VM ({vm.get('qemu', '').split('(')[0].replace(' emulator version', '').strip() or 'QEMU'})" \
         if env.get("machine") == "vm" else "bare machine"
     return "   ".join((
         f"Linux {env.get('kernel', {}).get('release', '?')}", str(env.get("fio", "fio ?")),
@@ -46,26 +46,30 @@ def footer(env: dict[str, Any], repeats: str, how: str) -> str:
         f"{repeats} repeats, {how}"))
 
 
-def _span(r: stats.Interval) -> str:
-    if r.lo is None or r.hi is None:
-        return f"{r.mid:.2f}x"
-    return f"{r.mid:.2f}x [{r.lo:.2f}, {r.hi:.2f}]"
+def _ratios(rows: list[Row]) -> list[tuple[str, stats.Interval]]:
+    """(mode, dmabuf to fixed), in the order of the modes."""
+    return [(r["iommu_mode"], stats.Interval(float(r["ratio"]), *(
+        float(r[k]) if r[k] else None for k in ("ratio_lo", "ratio_hi"))))
+        for mode in (*plan.MODES, "none") for r in rows
+        if r["iommu_mode"] == mode and r["arm"] == "dmabuf" and r["ratio"]]
 
 
 def finding(rows: list[Row], noun: str) -> str:
     """What the figure shows, from its numbers: dmabuf against fixed, mode by mode."""
-    parts = []
-    for mode in plan.MODES:
-        for r in rows:
-            if r["iommu_mode"] != mode or r["arm"] != "dmabuf" or not r["ratio"]:
-                continue
-            span = stats.Interval(float(r["ratio"]), *(
-                float(r[k]) if r[k] else None for k in ("ratio_lo", "ratio_hi")))
-            what = "no difference" if stats.verdict(span) == "no difference" else _span(span)
-            parts.append(f"{mode} {what}")
-    if not parts:
+    words = []
+    for mode, r in _ratios(rows):
+        none = stats.verdict(r) == "no difference"
+        words.append(f"no difference in {mode}" if none else f"{r.mid:.2f}x in {mode}")
+    if not words:
         return f"{noun} by IOMMU mode and arm"
-    return f"{noun}, dmabuf to fixed: " + "; ".join(parts)
+    return f"dmabuf to fixed, {noun}: " + ", ".join(words)
+
+
+def intervals(rows: list[Row]) -> str:
+    """The intervals to go with the finding."""
+    words = [f"{mode} {r.mid:.2f} [{r.lo:.2f}, {r.hi:.2f}]" for mode, r in _ratios(rows)
+             if r.lo is not None and r.hi is not None]
+    return "; ratio and 95 %: " + ", ".join(words) if words else ""
 
 
 def _draw(folder: store.Folder, name: str, rows: list[Row], keys: tuple[str, str, str],
@@ -108,13 +112,11 @@ def sweep_figures(folder: store.Folder, rows: list[Row]) -> list[Figure]:
     for load, some in loads.items():
         r = some[0]
         name = (f"iops-{r['rw']}-{units.human_size(int(r['bs']))}-qd{r['iodepth']}-j{r['numjobs']}")
-        subtitle = load + (
-            "; emulated drive: compare the bars, their height says nothing of real drives"
-            if env.get("emulated_drive") else f"; {env.get('drive', {}).get('model', '')}")
         title = finding(some, "IOPS")
         _draw(folder, name, some, ("iops", "iops_lo", "iops_hi"), units.human, {
-            "title": title, "subtitle": subtitle,
-            "ylabel": "IOPS (emulated)" if env.get("emulated_drive") else "IOPS",
+            "title": title, "subtitle": load + intervals(some),
+            "ylabel": "IOPS (emulated drive: compare bars only)"
+            if env.get("emulated_drive") else "IOPS",
             "footer": footer(env, r["repeats"], "median and 95 % bootstrap interval")})
         out.append(Figure(name, title))
     return out
@@ -127,7 +129,7 @@ def cost_figures(folder: store.Folder, rows: list[Row]) -> list[Figure]:
     title = finding(rows, "Instructions per I/O")
     _draw(folder, "cost", rows, ("instructions_per_io", "lo", "hi"), lambda v: f"{v:.0f}", {
         "title": title,
-        "subtitle": load_name(rows[0]) + "; whole machine less idle, counted by the emulator",
+        "subtitle": load_name(rows[0]) + "; whole machine but idle" + intervals(rows),
         "ylabel": "instructions per I/O",
         "footer": footer(folder.env(), rows[0]["repeats"], "median and 95 % bootstrap interval")})
     return [Figure("cost", title)]

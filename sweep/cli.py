@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--bs", help="list of block sizes (default: 4k)")
     p.add_argument("--iodepth", help="list of queue depths (default: 32)")
     p.add_argument("--numjobs", help="list of numbers of jobs (default: 1)")
-    p.add_argument("--repeat", help="repeats of each point (default: 5; quick: 3)")
+    p.add_argument("--repeat", help="repeats of each point (default: 5)")
     p.add_argument("--runtime", help="seconds of each timed run (default: 10; quick: 1)")
     p.add_argument("--quick", action="store_true", help="short runs, few repeats: minutes")
     p.add_argument("--resume", metavar="DIR", help="go on with a run that was cut short")

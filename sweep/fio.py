@@ -9,6 +9,7 @@ all say so, and everything is read with a fallback.
 import json
 import os
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from sweep import paths, process
@@ -164,7 +165,7 @@ def messages(text: str) -> str:
 
 
 def run(fio: str, stem: str, job_text: str, device: str, timeout: float,
-        env: dict[str, str] | None = None) -> Run:
+        watch: Callable[[], float] | None = None) -> Run:
     """Runs one rendered job; its files are STEM.fio, .json, .counters.json, .err, .cmd.
 
     `job_text` has counters= set by the caller to STEM.counters.json where the job uses ours.
@@ -175,7 +176,7 @@ def run(fio: str, stem: str, job_text: str, device: str, timeout: float,
     with open(stem + ".cmd", "w", encoding="utf-8") as f:
         f.write(f"cd {paths.TOP} && DEVICE={device} {' '.join(argv)}\n")
     rc = process.run(argv, stdout=stem + ".err", stderr=stem + ".err", cwd=paths.TOP,
-                     env={**os.environ, **(env or {}), "DEVICE": device}, timeout=timeout)
+                     env={**os.environ, "DEVICE": device}, timeout=timeout, watch=watch)
     err = paths.read(stem + ".err", "")
     text = paths.read(stem + ".json", "")
     said = messages(err) or messages(text[:text.find("{")] if "{" in text else text)

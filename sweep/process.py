@@ -10,6 +10,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable
 from types import FrameType
 
 from sweep.errors import Interrupted, Problem
@@ -83,10 +84,11 @@ def _opened(fd: int, to: str | int) -> tuple[int, ...] | tuple[int, int, str, in
 
 
 def run(argv: list[str], *, stdout: str | int, stderr: str | int, cwd: str, env: dict[str, str],
-        timeout: float) -> int:
+        timeout: float, watch: Callable[[], float] | None = None) -> int:
     """Runs `argv` to its end; its exit status, or minus the signal that ended it.
 
-    `stdout` and `stderr` are file names or descriptors of ours. The child leads a process group of its own, so that all of it can be ended: on a time-out
+    `stdout` and `stderr` are file names or descriptors of ours. `watch` is called while the child
+    runs; it returns after how many seconds it wants to be called again. The child leads a process group of its own, so that all of it can be ended: on a time-out
     (a Problem) and on every other way out.
     """
     actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -102,7 +104,11 @@ def run(argv: list[str], *, stdout: str | int, stderr: str | int, cwd: str, env:
         os.chdir(here)
     pidfd = os.pidfd_open(pid)
     try:
-        status = _reap(pid, pidfd, timeout)
+        deadline = time.monotonic() + timeout
+        status = None
+        while status is None and time.monotonic() < deadline:
+            status = _reap(pid, pidfd, min(watch() if watch else timeout,
+                                           max(deadline - time.monotonic(), 0)))
         if status is None:
             _end(pid, pidfd)
             raise Problem(f"{' '.join(argv)}: no end after {timeout:.0f} s")

@@ -2,6 +2,7 @@
 """What the whole machine did: /proc/stat and friends."""
 
 import os
+import time
 from typing import NamedTuple
 
 from sweep import paths
@@ -35,3 +36,46 @@ def snapshot() -> Stat:
         elif word == "intr":
             interrupts = int(rest.split(None, 1)[0])
     return Stat(busy, switches, interrupts)
+
+
+class CpuPerByte:
+    """CPU time of the whole machine per byte that a drive moved, over the steady part of a run.
+
+    Called by and by while fio runs (process.run's `watch`): waits for the first I/O, lets the
+    ramp pass, and looks at the machine and at the drive's own counters once, and once more
+    before the end. So what fio's start and end cost is not in it.
+    """
+
+    _POLL = 0.05
+    _SHARE = 0.85
+
+    def __init__(self, name: str, ramp_s: float, runtime_s: float) -> None:
+        self._path = f"/sys/class/block/{name}/stat"
+        self._wait = (ramp_s, runtime_s * self._SHARE)
+        self._idle_bytes = self._bytes()
+        self._due = 0.0
+        self._seen: list[tuple[int, int]] = []
+        self._began = False
+
+    def _bytes(self) -> int:
+        fields = paths.read(self._path, "").split()
+        return 512 * (int(fields[2]) + int(fields[6])) if len(fields) > 6 else 0
+
+    def __call__(self) -> float:
+        now = time.monotonic()
+        if not self._began:
+            if self._bytes() == self._idle_bytes:
+                return self._POLL
+            self._began = True
+            self._due = now + self._wait[0]
+        while len(self._seen) < 2 and now >= self._due:
+            self._seen.append((snapshot().busy_ns, self._bytes()))
+            self._due = now + self._wait[1]
+        return max(self._due - now, 0.001) if len(self._seen) < 2 else 3600.0
+
+    def result(self) -> float | None:
+        """Nanoseconds per byte; None if the drive keeps no count (queue/iostats is 0)."""
+        if len(self._seen) < 2 or self._seen[1][1] == self._seen[0][1]:
+            return None
+        (busy0, bytes0), (busy1, bytes1) = self._seen
+        return (busy1 - busy0) / (bytes1 - bytes0)

@@ -20,7 +20,7 @@ from sweep.errors import Problem
 from sweep.plan import NO_EXPORTER, Plan, Point, Step
 
 _QUIET_SECONDS = 0.25
-_TIMEOUT_MARGIN = 120.0
+_TIMEOUT_MARGIN = 300.0
 _PAGE = 4096
 
 
@@ -92,7 +92,7 @@ class Runner:
             reasons.append(f"kernel log: {bad[0]} ({raw}/kernel.log)")
         if row.get("mismatches"):
             reasons.append(f"{row['mismatches']} of {row.get('checked_ios', '?')} I/O held other "
-                           "data than the drive")
+                           f"data than the drive ({row.get('untouched', 0)} were never written to)")
         if reasons:
             row["status"], row["reason"] = "void", "; ".join(reasons)
         else:
@@ -107,36 +107,28 @@ class Runner:
             values["exporter"] = p.exporter
         return fio.render(self.job_text, values, self.plan.job)
 
-    def _fio(self, stem: str, text: str) -> fio.Run:
-        seconds = (self.plan.runtime_ms + self.plan.ramp_ms) / 1000 + _TIMEOUT_MARGIN
-        return fio.run(self.fio, stem, text, self.switcher.dev, seconds)
-
     def _bounded(self, p: Point, stem: str, ios: int, **more: str | int) -> fio.Run:
         """A run of so many I/O in all."""
         text = self._render(p, stem, time_based=0, ramp_time=0, runtime=0,
                             number_ios=max(ios // p.numjobs, 1), **more)
-        return self._fio(stem, text)
+        return fio.run(self.fio, stem, text, self.switcher.dev, _TIMEOUT_MARGIN)
 
     def _measure(self, p: Point, stem: str, row: dict[str, Any]) -> None:
         """Fills the row; raises Problem with what is known so far in it."""
-        before = procstat.snapshot()
-        timed = self._fio(f"{stem}/timed", self._render(
+        seconds = self.plan.ramp_ms / 1000, self.plan.runtime_ms / 1000
+        cpu = procstat.CpuPerByte(self.switcher.name, *seconds)
+        timed = fio.run(self.fio, f"{stem}/timed", self._render(
             p, f"{stem}/timed", time_based=1, runtime=f"{self.plan.runtime_ms}ms",
-            ramp_time=f"{self.plan.ramp_ms}ms", number_ios=0))
-        busy = (procstat.snapshot() - before).busy_ns
+            ramp_time=f"{self.plan.ramp_ms}ms", number_ios=0), self.switcher.dev,
+            sum(seconds) + _TIMEOUT_MARGIN, cpu)
+        per_byte = cpu.result()
+        row["cpu_ns_per_io"] = per_byte and per_byte * p.bs
         self.engine = str(timed.counters.get("engine", "")) or self.engine
         for key in ("ios", "iops", "bw_bytes", "lat_p50_ns", "lat_p99_ns", "lat_p999_ns"):
             row[key] = getattr(timed, key)
         self._add_counters(row, timed.counters)
 
-        # What fio's start and end cost is in both windows and falls out of the difference.
-        before = procstat.snapshot()
-        small = self._prove(p, stem, row)
-        start_up = (procstat.snapshot() - before).busy_ns / (2 if row.pop("_twice", 0) else 1)
-        self._add_counters(row, small.counters)
-        ios = timed.counters.get("ios", timed.ios) - small.counters.get("ios", small.ios)
-        row["cpu_ns_per_io"] = (busy - start_up) / ios if ios > 0 and busy > start_up else None
-
+        self._add_counters(row, self._prove(p, stem, row).counters)
         try:
             check = self._bounded(p, f"{stem}/check", self.plan.check_ios, poison=1, compare=1)
         except fio.Failed as e:
@@ -162,7 +154,6 @@ class Runner:
             few = self._bounded(p, f"{stem}/proof-once", p.numjobs)
             once = self.tracer.stop()
             ios -= few.counters.get("ios", few.ios)
-            row["_twice"] = 1
         quiet = self.tracer.quiet(_QUIET_SECONDS)
         row["maps_per_io"] = (count.maps - once.maps) / ios
         row["unmaps_per_io"] = (count.unmaps - once.unmaps) / ios
@@ -175,7 +166,7 @@ class Runner:
 
     @staticmethod
     def _add_counters(row: dict[str, Any], counters: dict[str, Any]) -> None:
-        for key in ("eagain", "short", "errors", "mismatches"):
+        for key in ("eagain", "short", "errors", "mismatches", "untouched"):
             row[key] = row.get(key, 0) + int(counters.get(key, 0))
 
 

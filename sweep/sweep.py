@@ -18,7 +18,7 @@ _VM_DRIVE = "256M"
 _DEFAULT = {"modes": ",".join(plan.MODES), "arms": "fixed,dmabuf", "exporter": "udmabuf",
             "rw": "randread", "bs": "4k", "iodepth": "32", "numjobs": "1", "repeat": "5",
             "runtime": "10"}
-_QUICK = {"repeat": "3", "runtime": "1"}
+_QUICK = {"repeat": "5", "runtime": "1"}
 
 
 def _axes(args: argparse.Namespace) -> dict[str, str]:

@@ -34,9 +34,9 @@ override LDFLAGS += -Wl,-z,now
 
 # Please keep these lists sorted alphabetically.
 ENGINE_OBJS	= engine/compat.o engine/counters.o engine/dmabuf.o engine/exporter_udmabuf.o \
-		  engine/inspect.o engine/memory.o engine/regbuf.o engine/ring.o
+		  engine/inspect.o engine/memory.o engine/options.o engine/regbuf.o engine/ring.o
 # What knows fio; the others are also linked into the unit tests.
-FIO_OBJS	= engine/compat.o engine/dmabuf.o
+FIO_OBJS	= engine/compat.o engine/dmabuf.o engine/options.o
 UNIT_OBJS	= $(filter-out $(FIO_OBJS),$(ENGINE_OBJS))
 C_TESTS		= $(patsubst %.c,%,$(wildcard tests/*/*.c))
 # What tests/kernel/ runs inside the guest.

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The engine's options, and the refusal of what cannot work.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "options.h"
+#include "regbuf.h"
+#include "ring.h"
+
+/* The most that one request moves (the kernel's MAX_RW_COUNT with pages of 4 KiB). */
+#define MAX_RW		0x7ffff000ULL
+
+static const char *const arm_names[] = { "dmabuf", "fixed", "plain" };
+static const char *const memory_names[] = { "memfd", "anon", "hugetlb" };
+static const char *const exporter_names[] = {
+	"udmabuf", "dma_heap", "drm", "cuda", "hip", "fd",
+};
+
+/* those that are built in */
+static const struct exporter *const exporters[] = {
+	[EXPORTER_UDMABUF] = &exporter_udmabuf,
+	[EXPORTER_FD] = NULL,
+};
+
+#define OPTION(opt_name, opt_type, field, opt_def, opt_help)			\
+	.name	= opt_name,							\
+	.lname	= opt_name,							\
+	.type	= opt_type,							\
+	.off1	= offsetof(struct dmabuf_options, field),			\
+	.def	= opt_def,							\
+	.help	= opt_help,							\
+	.category = FIO_OPT_C_ENGINE,						\
+	.group	= FIO_OPT_G_INVALID
+
+static int sqpoll_cpu_cb(void *data, unsigned long long *val)
+{
+	struct dmabuf_options *o = data;
+
+	o->sqpoll_cpu = *val;
+	o->sqpoll_pinned = 1;
+	return 0;
+}
+
+struct fio_option dmabuf_option_table[] = {
+	{
+		OPTION("arm", FIO_OPT_STR, arm, "dmabuf", "How the pool is given to the kernel"),
+		.posval = {
+			{ .ival = "dmabuf", .oval = ARM_DMABUF,
+			  .help = "a dma-buf, registered and kept mapped for the device" },
+			{ .ival = "fixed", .oval = ARM_FIXED,
+			  .help = "registered user memory, mapped for the device at each I/O" },
+			{ .ival = "plain", .oval = ARM_PLAIN,
+			  .help = "user memory, pinned and mapped at each I/O" },
+		},
+	},
+	{
+		OPTION("exporter", FIO_OPT_STR, exporter, "udmabuf", "Who makes the dma-buf"),
+		.posval = {
+			{ .ival = "udmabuf", .oval = EXPORTER_UDMABUF,
+			  .help = "/dev/udmabuf, of a memfd" },
+			{ .ival = "dma_heap", .oval = EXPORTER_DMA_HEAP, .help = "/dev/dma_heap" },
+			{ .ival = "drm", .oval = EXPORTER_DRM, .help = "a DRM device" },
+			{ .ival = "cuda", .oval = EXPORTER_CUDA, .help = "CUDA" },
+			{ .ival = "hip", .oval = EXPORTER_HIP, .help = "HIP" },
+			{ .ival = "fd", .oval = EXPORTER_FD, .help = "an inherited descriptor" },
+		},
+	},
+	{
+		OPTION("hugepages", FIO_OPT_BOOL, hugepages, "0",
+		       "exporter=udmabuf: make the memfd of huge pages"),
+	},
+	{
+		OPTION("memory", FIO_OPT_STR, memory, "memfd",
+		       "arm=fixed, arm=plain: what the pool is made of"),
+		.posval = {
+			{ .ival = "memfd", .oval = MEMORY_MEMFD,
+			  .help = "a memfd, which is what udmabuf wraps" },
+			{ .ival = "anon", .oval = MEMORY_ANON, .help = "anonymous memory" },
+			{ .ival = "hugetlb", .oval = MEMORY_HUGETLB,
+			  .help = "a memfd of huge pages, which is what udmabuf wraps for hugepages=1" },
+		},
+	},
+	{
+		OPTION("registerfiles", FIO_OPT_BOOL, registerfiles, "0",
+		       "Register the files with io_uring"),
+	},
+	{
+		OPTION("sqthread_poll", FIO_OPT_BOOL, sqpoll, "0",
+		       "A kernel thread submits; implies registerfiles=1"),
+	},
+	{
+		OPTION("sqthread_poll_cpu", FIO_OPT_INT, sqpoll_cpu, NULL,
+		       "The CPU which that thread runs on"),
+		.cb	= sqpoll_cpu_cb,
+	},
+	{
+		OPTION("hipri", FIO_OPT_BOOL, hipri, "0",
+		       "Poll for completions; not possible with arm=dmabuf"),
+	},
+	{
+		OPTION("force_async", FIO_OPT_INT, force_async, "0",
+		       "Every so many requests, have one issued by a kernel worker"),
+	},
+	{
+		OPTION("nowait", FIO_OPT_BOOL, nowait, "0",
+		       "Requests fail with EAGAIN where they would have to wait (RWF_NOWAIT)"),
+	},
+	{
+		OPTION("eagain_retries", FIO_OPT_INT, eagain_retries, "1000",
+		       "Reissues of one I/O before it fails with EAGAIN"),
+	},
+	{
+		OPTION("poison", FIO_OPT_BOOL, poison, "0",
+		       "Overwrite the target memory before each read, and look for what is left of it"),
+	},
+	{
+		OPTION("compare", FIO_OPT_BOOL, compare, "0",
+		       "Compare each completed I/O with a plain read of the same range"),
+	},
+	{
+		OPTION("counters", FIO_OPT_STR_STORE, counters, NULL,
+		       "File to which the job's counters are appended, one line of JSON per job"),
+	},
+	{
+		.name	= NULL,
+	},
+};
+
+const char *options_arm(const struct dmabuf_options *o)
+{
+	return arm_names[o->arm];
+}
+
+const char *options_exporter(const struct dmabuf_options *o)
+{
+	return o->arm == ARM_DMABUF ? exporter_names[o->exporter] : "none";
+}
+
+const char *options_memory(const struct dmabuf_options *o)
+{
+	if (o->arm == ARM_DMABUF)
+		return memory_names[o->hugepages ? MEMORY_HUGETLB : MEMORY_MEMFD];
+	return memory_names[o->memory];
+}
+
+const struct exporter *options_source(const struct dmabuf_options *o, bool *huge)
+{
+	if (o->arm == ARM_DMABUF) {
+		*huge = o->hugepages;
+		return exporters[o->exporter];
+	}
+	*huge = o->memory == MEMORY_HUGETLB;
+	return o->memory == MEMORY_ANON ? &memory_anon : &memory_memfd;
+}
+
+int complain(struct thread_data *td, int err, const char *fmt, ...)
+{
+	char text[sizeof(struct why) + 64];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_err("fio-dmabuf: %s: %s\n", td->o.name, text);
+	td_verror(td, -err, "fio-dmabuf");
+	return 1;
+}
+
+/* The same, but said once for all of numjobs, as they have the same options. */
+#define refuse(td, err, ...)							\
+({										\
+	if (!(td)->subjob_number)						\
+		complain(td, err, __VA_ARGS__);					\
+	else									\
+		td_verror(td, -(err), "fio-dmabuf");				\
+	1;									\
+})
+
+static int check_dmabuf(struct thread_data *td, struct dmabuf_options *o)
+{
+	struct fio_file *f;
+	struct why why;
+	unsigned int i;
+
+	if (!exporters[o->exporter])
+		return refuse(td, -ENOSYS, "exporter=%s: not built into this engine; "
+				"exporter=udmabuf is", exporter_names[o->exporter]);
+	if (o->hipri)
+		return refuse(td, -EINVAL, "hipri=1: io_uring takes no dma-buf in a polled ring; "
+				"leave it out with arm=dmabuf");
+	if (!td->o.odirect)
+		return refuse(td, -EINVAL, "direct=0: a dma-buf is registered for a target that "
+				"was opened with O_DIRECT; say direct=1 with arm=dmabuf");
+	if (o->memory == MEMORY_ANON)
+		return refuse(td, -EINVAL, "memory=anon: is for arm=fixed and arm=plain; with "
+				"arm=dmabuf exporter=%s decides", exporter_names[o->exporter]);
+	if (o->memory == MEMORY_HUGETLB && !o->hugepages)
+		return refuse(td, -EINVAL, "memory=hugetlb: is for arm=fixed and arm=plain; "
+				"add hugepages=1 for the same with arm=dmabuf");
+
+	for_each_file(td, f, i) {
+		if (f->filetype == FIO_TYPE_BLOCK)
+			continue;
+		if (f->filetype == FIO_TYPE_FILE && access(f->file_name, F_OK))
+			return refuse(td, -ENOENT, "filename=%s: does not exist; arm=dmabuf needs "
+					"a block device", f->file_name);
+		return refuse(td, -EOPNOTSUPP, "filename=%s: is not a block device; arm=dmabuf "
+				"needs one whose driver does I/O with dma-bufs (NVMe)",
+				f->file_name);
+	}
+	if (moves_data(td) && regbuf_probe(&why) != REGBUF_SUPPORTED)
+		return refuse(td, -EOPNOTSUPP, "arm=dmabuf: %s", why.text);
+	return 0;
+}
+
+int options_check(struct thread_data *td)
+{
+	struct dmabuf_options *o = td->eo;
+
+	if (o->checked)
+		return 0;
+
+	/* as in fio's io_uring engine: the thread takes registered files only */
+	if (o->sqpoll)
+		o->registerfiles = 1;
+
+	if (o->sqpoll_pinned && !o->sqpoll)
+		return refuse(td, -EINVAL, "sqthread_poll_cpu=%u: has no effect without "
+				"sqthread_poll=1", o->sqpoll_cpu);
+	if (o->hipri && o->arm != ARM_DMABUF && !td->o.odirect)
+		return refuse(td, -EINVAL, "hipri=1: only direct I/O can be polled for; "
+				"say direct=1");
+	if (o->hugepages && o->arm != ARM_DMABUF && o->memory != MEMORY_HUGETLB)
+		return refuse(td, -EINVAL, "hugepages=1: is for arm=dmabuf; say memory=hugetlb "
+				"for the same with arm=%s", arm_names[o->arm]);
+	if (td->o.iodepth > RING_MAX_DEPTH)
+		return refuse(td, -EINVAL, "iodepth=%u: io_uring takes at most %u", td->o.iodepth,
+				RING_MAX_DEPTH);
+	if (td_max_bs(td) > MAX_RW)
+		return refuse(td, -EINVAL, "bs=%llu: one request moves at most %llu bytes",
+				(unsigned long long)td_max_bs(td), MAX_RW);
+	if (o->arm == ARM_FIXED && td_max_bs(td) > REGBUF_MAX_USER)
+		return refuse(td, -EINVAL, "bs=%llu: a registered buffer has at most %lu bytes; "
+				"take a smaller bs, or arm=plain",
+				(unsigned long long)td_max_bs(td), REGBUF_MAX_USER);
+	if (td->o.read_iolog_chunked)
+		return refuse(td, -EINVAL, "read_iolog_chunked=1: would replace the registered "
+				"buffers in mid-run; leave it out");
+	if (o->registerfiles || o->arm == ARM_DMABUF) {
+		if (td->o.open_files < td->o.nr_files)
+			return refuse(td, -EINVAL, "openfiles=%u: all %u files have to stay open "
+					"with arm=dmabuf or registerfiles=1; leave it out",
+					td->o.open_files, td->o.nr_files);
+		if (td->o.unlink_each_loop)
+			return refuse(td, -EINVAL, "unlink_each_loop=1: the files have to stay open "
+					"with arm=dmabuf or registerfiles=1; leave it out");
+	}
+	if (o->arm == ARM_DMABUF && check_dmabuf(td, o))
+		return 1;
+
+	o->checked = 1;
+	return 0;
+}

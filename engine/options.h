@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The engine's options: what they are called, what they mean, and what cannot work.
+ */
+#ifndef FIO_DMABUF_OPTIONS_H
+#define FIO_DMABUF_OPTIONS_H
+
+#include <stdbool.h>
+
+#include "compat.h"
+#include "exporter.h"
+
+enum arm {
+	ARM_DMABUF,
+	ARM_FIXED,
+	ARM_PLAIN,
+};
+
+enum exporter_id {
+	EXPORTER_UDMABUF,
+	EXPORTER_DMA_HEAP,
+	EXPORTER_DRM,
+	EXPORTER_CUDA,
+	EXPORTER_HIP,
+	EXPORTER_FD,
+};
+
+enum memory_id {
+	MEMORY_MEMFD,
+	MEMORY_ANON,
+	MEMORY_HUGETLB,
+};
+
+/* As fio fills it in; their order is that of the table. */
+struct dmabuf_options {
+	struct thread_data *td;		/* fio wants a pointer here, and sets it */
+	unsigned int arm;
+	unsigned int exporter;
+	unsigned int hugepages;
+	unsigned int memory;
+	unsigned int registerfiles;
+	unsigned int sqpoll;
+	unsigned int sqpoll_pinned;
+	unsigned int sqpoll_cpu;
+	unsigned int hipri;
+	unsigned int force_async;
+	unsigned int nowait;
+	unsigned int eagain_retries;
+	unsigned int poison;
+	unsigned int compare;
+	char *counters;
+	unsigned int checked;		/* not an option: options_check() found nothing wrong */
+};
+
+extern struct fio_option dmabuf_option_table[];
+
+/**
+ * moves_data - does the job read or write, or only trim?
+ * @td: the job
+ *
+ * Return: true if it has buffers.
+ */
+static inline bool moves_data(struct thread_data *td)
+{
+	return td_read(td) || td_write(td);
+}
+
+/**
+ * complain - one line for the user, and the errno for fio
+ * @td: the job
+ * @err: a negative errno
+ * @fmt: printf format, no newline
+ *
+ * Return: 1, which is what fio's hooks return for a failure.
+ */
+int __attribute__((format(printf, 3, 4)))
+complain(struct thread_data *td, int err, const char *fmt, ...);
+
+/**
+ * options_check - refuse by name what cannot work
+ * @td: the job
+ *
+ * Before anything is allocated or laid out. Checks a job once, however often it is
+ * called, and says what is wrong once for all of numjobs.
+ *
+ * Return: 0, or 1 after it has said what is wrong.
+ */
+int options_check(struct thread_data *td);
+
+/**
+ * options_arm - the name of the job's arm
+ * @o: its options
+ *
+ * Return: what the user wrote.
+ */
+const char *options_arm(const struct dmabuf_options *o);
+
+/**
+ * options_exporter - the name of the exporter of the job's dma-buf
+ * @o: its options
+ *
+ * Return: what the user wrote, "none" where the arm has no dma-buf.
+ */
+const char *options_exporter(const struct dmabuf_options *o);
+
+/**
+ * options_memory - the name of what the job's pool is made of
+ * @o: its options
+ *
+ * Return: what the user wrote, or what the exporter takes.
+ */
+const char *options_memory(const struct dmabuf_options *o);
+
+/**
+ * options_source - where the job's pool comes from
+ * @o: its options
+ * @huge: set where it is to have huge pages
+ *
+ * Return: the source; never NULL for a job that passed options_check().
+ */
+const struct exporter *options_source(const struct dmabuf_options *o, bool *huge);
+
+#endif

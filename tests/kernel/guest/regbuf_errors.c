@@ -6,7 +6,9 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common.h"
@@ -213,6 +215,31 @@ static void test_io(const char *path)
 	expect("O_DIRECT again", do_rw(&ring, false, dev, 0, 0, 4096, 0, 0), 4096);
 }
 
+/* A user without CAP_IPC_LOCK is charged, and gets the charge back. */
+static void test_memlock(void)
+{
+	struct io_uring_regbuf_desc empty = { };
+	struct rlimit limit = { .rlim_cur = buf.size + MIB / 2, .rlim_max = buf.size + MIB / 2 };
+	struct io_uring other;
+	int status, i;
+	pid_t pid = fork();
+
+	if (pid) {
+		waitpid(pid, &status, 0);
+		check(WIFEXITED(status) && !WEXITSTATUS(status), "the child failed: %#x", status);
+		return;
+	}
+	if (setrlimit(RLIMIT_MEMLOCK, &limit) || setuid(65534))
+		die("giving up privileges: %m");
+	ring_create(&other, 4, 0, 2);
+	for (i = 0; i < 3; i++) {
+		expect("within the limit", regbuf_dmabuf(&other, 0, buf.fd, dev), 1);
+		expect("over the limit", regbuf_dmabuf(&other, 1, buf.fd, dev), -ENOMEM);
+		expect("cleared", regbuf_update(&other, 0, &empty, 1, NULL), 1);
+	}
+	exit(t_done());
+}
+
 int main(int argc, char **argv)
 {
 	if (argc != 2)
@@ -225,6 +252,7 @@ int main(int argc, char **argv)
 	test_update();
 	test_target(argv[1]);
 	test_io(argv[1]);
+	test_memlock();
 
 	io_uring_queue_exit(&ring);
 	dmabuf_destroy(&buf);

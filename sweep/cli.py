@@ -74,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--arms", help="as in sweep (default: fixed,dmabuf)")
     p.add_argument("--bs", default="4k", help="one block size (default: 4k)")
     p.add_argument("--repeat", default="3", help="repeats of each point (default: 3)")
-    p.add_argument("--ios", default="20000", help="I/O of the shorter run (default: 20000)")
+    p.add_argument("--ios", default="40000", help="I/O that are counted (default: 40000)")
     p.add_argument("--kernel", metavar="FILE", help="another kernel than kernel/build's")
     p.add_argument("--json", action="store_true", help="the table as JSON on standard output")
     p.add_argument("--guest", metavar="DEV", help=argparse.SUPPRESS)

@@ -2,8 +2,8 @@
 """`fio-dmabuf cost`: instructions per I/O of the whole machine, in the VM, repeatable.
 
 Under QEMU's -icount one instruction is one nanosecond of guest time. So guest time less idle
-time, over a run of 2 N I/O less one of N, over N, is what one I/O executes: user, kernel and
-interrupts. Nothing of it depends on the host.
+time over a window in which fio runs steadily, over the I/O in it, is what one I/O executes: user,
+kernel and interrupts. Nothing of it depends on the host.
 
 The figure holds only while completions arrive alike. Context switches and interrupts per I/O
 are counted in the same windows, and runs whose regimes differ are not compared.
@@ -26,6 +26,8 @@ _JOB = "jobs/cost.fio"
 _DRIVE = "null:1G"
 _DEPTH = 32
 _TIMEOUT = 900.0
+# Seconds of guest time between glances at the drive's counter: before the first I/O, after.
+_FIRST, _LATER = 0.05, 0.4
 # Interrupts and switches per I/O may differ by this much between runs that are compared.
 _REGIME_SLACK = 0.01
 RUNS = ("repeat", "iommu_mode", "mode_before", "mode_after", "arm", "exporter", "bs", "iodepth",
@@ -36,56 +38,91 @@ COLUMNS = ("iommu_mode", "effective_mode", "arm", "exporter", "bs", "iodepth", "
 
 
 class Window(NamedTuple):
-    """What the machine has done since it was booted."""
+    """What the machine and the drive have done since boot."""
 
     ran_ns: int
+    bytes: int
     switches: int
     interrupts: int
 
-    @staticmethod
-    def now() -> "Window":
-        """Time less idle time; /proc/stat would be too coarse, timer_list has nanoseconds."""
-        text = paths.read("/proc/timer_list")
-        idle = sum(int(n) for n in re.findall(r"\.idle_sleeptime\s*:\s*(\d+)", text))
-        stat = procstat.snapshot()
-        return Window(time.monotonic_ns() - idle, stat.switches, stat.interrupts)
 
-    def __sub__(self, other: "Window") -> "Window":  # type: ignore[override]
-        return Window(*(a - b for a, b in zip(self, other)))
+def _moved(stat: str) -> int:
+    """Bytes read and written, of a drive's stat file."""
+    fields = stat.split()
+    return 512 * (int(fields[2]) + int(fields[6]))
 
 
-def _measure(session: Session, stem: str, point: plan.Point, ios: int) -> Window:
-    """One fio run of so many I/O."""
-    values: dict[str, str | int] = {"bs": point.bs, "arm": point.arm, "number_ios": ios,
-                                    "counters": stem + ".counters.json"}
-    if point.exporter != plan.NO_EXPORTER:
-        values["exporter"] = point.exporter
-    text = fio.render(paths.read(os.path.join(paths.TOP, _JOB)), values, _JOB)
-    before = Window.now()
-    run = fio.run(session.fio, stem, text, session.switcher.dev, _TIMEOUT)
-    window = Window.now() - before
-    if run.counters.get("ios", run.ios) != ios:
-        raise Problem(f"{stem}: {run.counters.get('ios', run.ios)} I/O were done in place of {ios}")
-    return window
+class Watcher:
+    """Looks at the machine twice while fio runs steadily; process.run's `watch`.
+
+    What fio's start and end execute differs from run to run by more than ten thousand I/O do, so
+    they must not be in the window. A look takes raw text only; what it costs is some thousandth
+    of the window, and the same in every run.
+    """
+
+    _FILES = ("/proc/timer_list", "/proc/stat")
+
+    def __init__(self, name: str, warm: int, span: int) -> None:
+        self._drive = f"/sys/class/block/{name}/stat"
+        self._due = self._bytes() + 1
+        self._steps = [warm, span]
+        self._looks: list[tuple[int, list[str]]] = []
+
+    def _bytes(self) -> int:
+        return _moved(paths.read(self._drive))
+
+    def __call__(self) -> float:
+        now = self._bytes()
+        if now < self._due:
+            return _LATER if self._looks else _FIRST
+        if len(self._steps) < 2:
+            self._looks.append((time.monotonic_ns(), [paths.read(f) for f in (
+                self._drive, *self._FILES)]))
+        if not self._steps:
+            self._due = 1 << 62
+            return 3600.0
+        self._due = now + self._steps.pop(0)
+        return _FIRST
+
+    def windows(self) -> list[Window]:
+        """Both looks."""
+        out = []
+        for now, (drive, timers, stat) in self._looks:
+            idle = sum(int(n) for n in re.findall(r"\.(?:idle|iowait)_sleeptime\s*:\s*(\d+)", timers))
+            counts = procstat.parse(stat)
+            out.append(Window(now - idle, _moved(drive), counts.switches, counts.interrupts))
+        return out
 
 
 def _point(session: Session, folder: store.Folder, repeat: int, p: plan.Point, ios: int
            ) -> dict[str, Any]:
-    """One repeat: the short run and the long one."""
+    """One repeat of one point."""
     session.switcher.set(p.mode)
     before = session.switcher.mode()
     raw = os.path.join("raw", f"{repeat}-{p.name}")
     os.mkdir(folder.file(raw))
-    short = _measure(session, folder.file(raw, "n"), p, ios)
-    long = _measure(session, folder.file(raw, "2n"), p, 2 * ios)
-    cost = long - short
+    stem = folder.file(raw, "run")
+    warm = ios // 8
+    values: dict[str, str | int] = {"bs": p.bs, "arm": p.arm, "counters": stem + ".counters.json",
+                                    "number_ios": warm + 2 * ios}
+    if p.exporter != plan.NO_EXPORTER:
+        values["exporter"] = p.exporter
+    text = fio.render(paths.read(os.path.join(paths.TOP, _JOB)), values, _JOB)
+    watcher = Watcher(session.switcher.name, warm * p.bs, ios * p.bs)
+    run = fio.run(session.fio, stem, text, session.switcher.dev, _TIMEOUT, watcher)
+    looks = watcher.windows()
     with open(folder.file(raw, "windows.json"), "w", encoding="utf-8") as f:
-        f.write(json.dumps({"n": short._asdict(), "2n": long._asdict(), "ios": ios}) + "\n")
+        f.write(json.dumps([w._asdict() for w in looks]) + "\n")
+    if len(looks) < 2:
+        raise Problem(f"{stem}: fio ended before the window did")
+    ran, moved, switches, interrupts = (b - a for a, b in zip(*looks))
+    ios = moved // p.bs
+    if run.counters.get("errors"):
+        raise Problem(f"{stem}: {run.counters['errors']} I/O failed")
     return {"repeat": repeat, "iommu_mode": p.mode, "mode_before": before,
             "mode_after": session.switcher.mode(), "arm": p.arm, "exporter": p.exporter,
-            "bs": p.bs, "iodepth": p.iodepth, "ios": ios,
-            "instructions_per_io": cost.ran_ns / ios, "switches_per_io": cost.switches / ios,
-            "interrupts_per_io": cost.interrupts / ios, "raw": raw}
+            "bs": p.bs, "iodepth": p.iodepth, "ios": ios, "instructions_per_io": ran / ios,
+            "switches_per_io": switches / ios, "interrupts_per_io": interrupts / ios, "raw": raw}
 
 
 def summary(runs: list[store.Row]) -> list[store.Row]:
@@ -134,19 +171,15 @@ def show(rows: list[store.Row]) -> str:
                           "vs fixed", "switches/IO", "interrupts/IO"), body, 2)
 
 
-def _plan(args: argparse.Namespace, modes: list[str]) -> tuple[list[plan.Step], int]:
+def _plan(args: argparse.Namespace, modes: list[str]) -> list[plan.Step]:
     arms = plan.arms_with_exporters(plan.choose(args.arms or "fixed,dmabuf", "--arms", plan.ARMS),
                                     ["udmabuf"])
     bs = units.size(args.bs, "--bs")
     if bs % 512:
         raise Misuse(f"--bs {args.bs}: not a multiple of 512, which every drive needs")
     repeats = plan.numbers(args.repeat, "--repeat", 100)[0]
-    ios = plan.numbers(args.ios, "--ios", 10_000_000)[0]
-    # Whole batches: a last, smaller one would have to wait for more than it has.
-    ios -= ios % _DEPTH
-    if not ios:
-        raise Misuse(f"--ios {args.ios}: fewer than one batch of {_DEPTH}")
-    return plan.order(modes, arms, [("randread", bs, _DEPTH, 1)], repeats), ios
+    plan.numbers(args.ios, "--ios", 100_000_000)
+    return plan.order(modes, arms, [("randread", bs, _DEPTH, 1)], repeats)
 
 
 def _guest(args: argparse.Namespace) -> int:
@@ -154,14 +187,14 @@ def _guest(args: argparse.Namespace) -> int:
     args.device, args.destroy_data, args.vm = args.guest, None, True
     with Session(args, False) as session:
         modes = session.modes(args.modes or ",".join(plan.MODES))
-        steps, ios = _plan(args, modes)
+        steps = _plan(args, modes)
         folder = store.Folder(store.new_folder(args.out, "vm", "-cost"))
         folder.merge_env(env.collect(session.name, session.fio_version, False))
         with open(folder.file("runs.csv"), "w", encoding="utf-8", newline="") as f:
             out = csv.writer(f, lineterminator="\n")
             out.writerow(RUNS)
             for i, s in enumerate(steps):
-                row = _point(session, folder, s.repeat, s.point, ios)
+                row = _point(session, folder, s.repeat, s.point, int(args.ios))
                 if not row["mode_before"] == row["mode_after"] == s.point.mode:
                     raise Problem(f"{row['raw']}: IOMMU mode changed under the run")
                 out.writerow([store.text(row[k]) for k in RUNS])
@@ -179,9 +212,10 @@ def main(args: argparse.Namespace) -> int:
     """Boots the VM, measures there, presents the figures if they may be compared."""
     if args.guest:
         return _guest(args)
-    steps, ios = _plan(args, plan.choose(args.modes, "--modes", plan.MODES) if args.modes
+    steps = _plan(args, plan.choose(args.modes, "--modes", plan.MODES) if args.modes
                        else list(plan.MODES))
-    words = ["--guest", VM_DEV, "--bs", args.bs, "--repeat", args.repeat, "--ios", str(ios)]
+    words = ["--guest", VM_DEV, "--bs", args.bs, "--repeat", args.repeat,
+             "--ios", args.ios]
     for key in ("modes", "arms"):
         if getattr(args, key):
             words += [f"--{key}", getattr(args, key)]

@@ -20,13 +20,18 @@ class Stat(NamedTuple):
 
 
 def snapshot() -> Stat:
+    """As it is now."""
+    return parse(paths.read("/proc/stat"))
+
+
+def parse(text: str) -> Stat:
     """CPU time of everything but idle, and counts of context switches and interrupts.
 
     Steal is not ours, guest time is in user already.
     """
     tick = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
     busy = switches = interrupts = 0
-    for line in paths.read("/proc/stat").splitlines():
+    for line in text.splitlines():
         word, _, rest = line.partition(" ")
         if word == "cpu":
             user, nice, system, _idle, _iowait, irq, softirq = map(int, rest.split()[:7])

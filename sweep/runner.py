@@ -68,7 +68,7 @@ class Runner:
         os.mkdir(stem)
         row: dict[str, Any] = {
             "repeat": step.repeat, "iommu_mode": p.mode, "mode_before": self.switcher.mode(),
-            **p._replace(mode="")._asdict(), "started": time.strftime("%Y-%m-%dT%H:%M:%SZ",
+            **{k: v for k, v in p._asdict().items() if k != "mode"}, "started": time.strftime("%Y-%m-%dT%H:%M:%SZ",
                                                                      time.gmtime()),
             "raw": raw, "status": "ok"}
         self.log.new()

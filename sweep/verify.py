@@ -87,8 +87,8 @@ def check(session: Session, folder: store.Folder, log: kmsg.KernelLog, c: Combin
         "bs": c.bs, "iodepth": c.iodepth, "iomem_align": c.offset, "exporter": c.exporter,
         "size": max(_LEAST_BYTES, c.bs * c.iodepth), "counters": stem + ".counters.json"}, name)
     row: dict[str, Any] = {
-        **c._replace(mode="")._asdict(), "iommu_mode": c.mode, "raw": raw, "status": "ok",
-        "mode_before": session.switcher.mode()}
+        "iommu_mode": c.mode, "mode_before": session.switcher.mode(), "raw": raw, "status": "ok",
+        **{k: v for k, v in c._asdict().items() if k != "mode"}}
     log.new()
     reasons = []
     try:

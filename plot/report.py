@@ -61,13 +61,13 @@ def _cost_blocks(folder: store.Folder, rows: list[Row]) -> list[Block]:
     out: list[Block] = [("h2", "Cost: instructions per I/O")]
     out += [("figure", (folder, f)) for f in figures.cost_figures(folder, rows)]
     head = ("mode", "effective", "arm", "block", "depth", "repeats", "instructions/IO", "range",
-            "ratio to fixed", "switches/IO", "interrupts/IO")
+            "ratio to fixed", "switches/IO", "drive interrupts/IO")
     out.append(("table", (head, [(
         r["iommu_mode"], r["effective_mode"], figures.arm_name(r), units.human_size(int(r["bs"])),
         r["iodepth"], r["repeats"], table.number(r["instructions_per_io"], "{:.0f}"),
         f"{float(r['lo']):.0f}..{float(r['hi']):.0f}" if r["lo"] else "-", table.ratio(r),
         table.number(r["switches_per_io"], "{:.4f}"),
-        table.number(r["interrupts_per_io"], "{:.4f}")) for r in rows])))
+        table.number(r["drive_interrupts_per_io"], "{:.4f}")) for r in rows])))
     out.append(("p", "All instructions of the guest, idle left out, counted by the emulator: "
                      "repeatable on any host. They do not show what waiting for the IOMMU's "
                      "hardware costs; real machines differ more between the modes."))

@@ -161,11 +161,11 @@ def parse(doc: Json, counters: list[Json]) -> Run:
 def messages(text: str) -> str:
     """fio's and the engine's complaints as one line, without fio's progress and hints."""
     lines = [x.strip() for x in text.splitlines() if x.strip()]
-    return "; ".join(dict.fromkeys(lines))[:600]
+    return "; ".join(dict.fromkeys(line.removeprefix("fio: ") for line in lines))[:600]
 
 
 def run(fio: str, stem: str, job_text: str, device: str, timeout: float,
-        watch: Callable[[], float] | None = None) -> Run:
+        watch: Callable[[int], float] | None = None) -> Run:
     """Runs one rendered job; its files are STEM.fio, .json, .counters.json, .err, .cmd.
 
     `job_text` has counters= set by the caller to STEM.counters.json where the job uses ours.

@@ -69,6 +69,7 @@ def _end(pid: int, pidfd: int) -> None:
     for sig, seconds in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, 60.0)):
         try:
             os.killpg(pid, sig)
+            os.killpg(pid, signal.SIGCONT)
         except ProcessLookupError:
             pass
         if _reap(pid, pidfd, seconds) is not None:
@@ -84,11 +85,11 @@ def _opened(fd: int, to: str | int) -> tuple[int, ...] | tuple[int, int, str, in
 
 
 def run(argv: list[str], *, stdout: str | int, stderr: str | int, cwd: str, env: dict[str, str],
-        timeout: float, watch: Callable[[], float] | None = None) -> int:
+        timeout: float, watch: Callable[[int], float] | None = None) -> int:
     """Runs `argv` to its end; its exit status, or minus the signal that ended it.
 
-    `stdout` and `stderr` are file names or descriptors of ours. `watch` is called while the child
-    runs; it returns after how many seconds it wants to be called again. The child leads a process group of its own, so that all of it can be ended: on a time-out
+    `stdout` and `stderr` are file names or descriptors of ours. `watch` is called with the
+    child's pid while it runs; it returns after how many seconds it wants to be called again. The child leads a process group of its own, so that all of it can be ended: on a time-out
     (a Problem) and on every other way out.
     """
     actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -107,7 +108,7 @@ def run(argv: list[str], *, stdout: str | int, stderr: str | int, cwd: str, env:
         deadline = time.monotonic() + timeout
         status = None
         while status is None and time.monotonic() < deadline:
-            status = _reap(pid, pidfd, min(watch() if watch else timeout,
+            status = _reap(pid, pidfd, min(watch(pid) if watch else timeout,
                                            max(deadline - time.monotonic(), 0)))
         if status is None:
             _end(pid, pidfd)

@@ -66,7 +66,7 @@ class CpuPerByte:
         fields = paths.read(self._path, "").split()
         return 512 * (int(fields[2]) + int(fields[6])) if len(fields) > 6 else 0
 
-    def __call__(self) -> float:
+    def __call__(self, _pid: int) -> float:
         now = time.monotonic()
         if not self._began:
             if self._bytes() == self._idle_bytes:

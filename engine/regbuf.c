@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "regbuf.h"
 #include "uapi.h"
@@ -85,17 +86,17 @@ int regbuf_table(struct ring *ring, unsigned int nr, struct why *why)
 	return 0;
 }
 
-static int explain_memlock(size_t len, struct why *why)
+/* Either kind of memory is charged, unless the user may lock any amount (CAP_IPC_LOCK). */
+static int explain_memory(size_t len, struct why *why)
 {
 	struct rlimit limit;
+	size_t kib = (len + 1023) >> 10;
 
 	if (!getrlimit(RLIMIT_MEMLOCK, &limit) && limit.rlim_cur != RLIM_INFINITY)
-		return why_set(why, -ENOMEM, "io_uring_register_buffers: %zu KiB are to be pinned, "
-			       "but the limit on locked memory is %llu KiB; raise it "
-			       "(ulimit -l %zu) or run as root", len >> 10,
-			       (unsigned long long)limit.rlim_cur >> 10, len >> 10);
-	return why_set(why, -ENOMEM, "io_uring_register_buffers: no memory to pin %zu KiB",
-		       len >> 10);
+		return why_set(why, -ENOMEM, "io_uring_register: %zu KiB are to be pinned, but the "
+			       "limit on locked memory is %llu KiB; raise it (ulimit -l %zu) or "
+			       "run as root", kib, (unsigned long long)limit.rlim_cur >> 10, kib);
+	return why_set(why, -ENOMEM, "io_uring_register: no memory to pin %zu KiB", kib);
 }
 
 int regbuf_user(struct ring *ring, unsigned int slot, void *addr, size_t len, struct why *why)
@@ -107,10 +108,10 @@ int regbuf_user(struct ring *ring, unsigned int slot, void *addr, size_t len, st
 	if (ret == 1)
 		return 0;
 	if (ret == -ENOMEM)
-		return explain_memlock(len, why);
+		return explain_memory(len, why);
 	if (ret >= 0)
 		ret = -EIO;
-	return why_set(why, ret, "io_uring_register_buffers: %zu bytes at %p: %s", len, addr,
+	return why_set(why, ret, "io_uring_register: %zu bytes at %p: %s", len, addr,
 		       strerror(-ret));
 }
 
@@ -132,8 +133,6 @@ static int explain_dmabuf(int err, const struct ring *ring, const char *target, 
 		return why_set(why, err, "%s: io_uring_register: %s (opened with O_DIRECT? "
 			       "the exporter's attach may also have refused)", target,
 			       strerror(-err));
-	case -ENOMEM:
-		return why_set(why, err, "%s: io_uring_register: no memory", target);
 	}
 	return why_set(why, err, "%s: io_uring_register: the dma-buf was refused: %s", target,
 		       strerror(-err));
@@ -150,6 +149,8 @@ int regbuf_dmabuf(struct ring *ring, unsigned int slot, int dmabuf_fd, int targe
 	int ret;
 
 	ret = update_slot(&ring->uring, slot, &desc);
+	if (ret == -ENOMEM)
+		return explain_memory(lseek(dmabuf_fd, 0, SEEK_END), why);
 	if (ret)
 		return explain_dmabuf(ret, ring, target, why);
 	return 0;

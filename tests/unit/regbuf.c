@@ -54,7 +54,7 @@ static void read_into_slots(void)
 
 	/* no such slot, too large, not memory */
 	check(regbuf_user(&ring, 3, mem, SIZE, &why) < 0);
-	check(strstr(why.text, "io_uring_register_buffers: 1048576 bytes"));
+	check(strstr(why.text, "io_uring_register: 1048576 bytes"));
 	check(regbuf_user(&ring, 1, mem, REGBUF_MAX_USER + 4096, &why) < 0);
 	check(regbuf_user(&ring, 1, (void *)(uintptr_t)4096, SIZE, &why) < 0);
 

@@ -25,9 +25,11 @@ static unsigned int reap(struct ring *ring)
 static void queue(struct ring *ring, unsigned int nr)
 {
 	while (nr--) {
-		struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+		struct io_uring_sqe *sqe;
 
-		check(sqe);
+		/* the kernel's thread may complete a request before it frees the entry */
+		while (!(sqe = io_uring_get_sqe(&ring->uring)))
+			check(ring->sqpoll);
 		io_uring_prep_nop(sqe);
 	}
 }

@@ -21,7 +21,6 @@
 #include "regbuf.h"
 #include "ring.h"
 
-#define likely(x)	__builtin_expect(!!(x), 1)
 #define unlikely(x)	__builtin_expect(!!(x), 0)
 
 /* A file of the job. */

@@ -139,6 +139,10 @@ int ring_wait(struct ring *ring, unsigned int nr)
 {
 	int ret;
 
+	/* what that thread is for: no system call for what it will do by itself */
+	if (ring->sqpoll)
+		return ring_submit(ring);
+
 	if (nr)
 		ret = io_uring_submit_and_wait(&ring->uring, nr);
 	else

@@ -87,7 +87,8 @@ int ring_submit(struct ring *ring);
  * @ring: a ring
  * @nr: how many completions to wait for; 0 only makes visible what is ready
  *
- * Return: 0, or a negative errno. A signal ends the wait early, with 0.
+ * Return: 0, or a negative errno. May return early, on a signal, and always does with a
+ * submitting kernel thread, where the caller polls: look, and call again.
  */
 int ring_wait(struct ring *ring, unsigned int nr);
 

@@ -22,6 +22,8 @@
 #include "ring.h"
 
 #define unlikely(x)	__builtin_expect(!!(x), 0)
+/* Kept out of line, so that the path of every I/O saves no registers for it. */
+#define slow_path	__attribute__((noinline, cold))
 
 /* A file of the job. */
 struct target {
@@ -508,8 +510,8 @@ static bool overlaps(const struct dmabuf_data *dd, const struct io_u *io_u)
 }
 
 /* What has to happen before a request is filled in, or instead of that. May change @op. */
-static enum fio_q_status queue_slow(struct thread_data *td, struct io_u *io_u,
-				    const struct op **op)
+static slow_path enum fio_q_status queue_slow(struct thread_data *td, struct io_u *io_u,
+					      const struct op **op)
 {
 	struct dmabuf_options *o = td->eo;
 	struct dmabuf_data *dd = td->io_ops_data;
@@ -676,7 +678,8 @@ static void inspect(struct thread_data *td, struct dmabuf_data *dd, struct io_u 
 }
 
 /* A completion that is not simply all of what was asked for. False if it is not one yet. */
-static bool complete_slow(struct thread_data *td, struct dmabuf_data *dd, struct io_u *io_u, int res)
+static slow_path bool complete_slow(struct thread_data *td, struct dmabuf_data *dd,
+				    struct io_u *io_u, int res)
 {
 	if (res == -EAGAIN && reissue(td, dd, io_u))
 		return false;

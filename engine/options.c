@@ -188,29 +188,33 @@ static int check_dmabuf(struct thread_data *td, struct dmabuf_options *o)
 
 	if (!exporters[o->exporter])
 		return refuse(td, -ENOSYS, "exporter=%s: not built into this engine; "
-				"exporter=udmabuf is", exporter_names[o->exporter]);
+			      "exporter=udmabuf is", exporter_names[o->exporter]);
 	if (o->hipri)
 		return refuse(td, -EINVAL, "hipri=1: io_uring takes no dma-buf in a polled ring; "
-				"leave it out with arm=dmabuf");
+			      "leave it out with arm=dmabuf");
+	if (o->nowait)
+		return refuse(td, -EINVAL, "nowait=1: the first I/O has to wait while the dma-buf is "
+			      "mapped for the drive, and would fail forever instead; leave it out "
+			      "with arm=dmabuf");
 	if (!td->o.odirect)
 		return refuse(td, -EINVAL, "direct=0: a dma-buf is registered for a target that "
-				"was opened with O_DIRECT; say direct=1 with arm=dmabuf");
+			      "was opened with O_DIRECT; say direct=1 with arm=dmabuf");
 	if (o->memory == MEMORY_ANON)
 		return refuse(td, -EINVAL, "memory=anon: is for arm=fixed and arm=plain; with "
-				"arm=dmabuf exporter=%s decides", exporter_names[o->exporter]);
+			      "arm=dmabuf exporter=%s decides", exporter_names[o->exporter]);
 	if (o->memory == MEMORY_HUGETLB && !o->hugepages)
 		return refuse(td, -EINVAL, "memory=hugetlb: is for arm=fixed and arm=plain; "
-				"add hugepages=1 for the same with arm=dmabuf");
+			      "add hugepages=1 for the same with arm=dmabuf");
 
 	for_each_file(td, f, i) {
 		if (f->filetype == FIO_TYPE_BLOCK)
 			continue;
 		if (f->filetype == FIO_TYPE_FILE && access(f->file_name, F_OK))
 			return refuse(td, -ENOENT, "filename=%s: does not exist; arm=dmabuf needs "
-					"a block device", f->file_name);
+				      "a block device", f->file_name);
 		return refuse(td, -EOPNOTSUPP, "filename=%s: is not a block device; arm=dmabuf "
-				"needs one whose driver does I/O with dma-bufs (NVMe)",
-				f->file_name);
+			      "needs one whose driver does I/O with dma-bufs (NVMe)",
+			      f->file_name);
 	}
 	if (moves_data(td) && regbuf_probe(&why) != REGBUF_SUPPORTED)
 		return refuse(td, -EOPNOTSUPP, "arm=dmabuf: %s", why.text);
@@ -230,34 +234,34 @@ int options_check(struct thread_data *td)
 
 	if (o->sqpoll_pinned && !o->sqpoll)
 		return refuse(td, -EINVAL, "sqthread_poll_cpu=%u: has no effect without "
-				"sqthread_poll=1", o->sqpoll_cpu);
+			      "sqthread_poll=1", o->sqpoll_cpu);
 	if (o->hipri && o->arm != ARM_DMABUF && !td->o.odirect)
 		return refuse(td, -EINVAL, "hipri=1: only direct I/O can be polled for; "
-				"say direct=1");
+			      "say direct=1");
 	if (o->hugepages && o->arm != ARM_DMABUF && o->memory != MEMORY_HUGETLB)
 		return refuse(td, -EINVAL, "hugepages=1: is for arm=dmabuf; say memory=hugetlb "
-				"for the same with arm=%s", arm_names[o->arm]);
+			      "for the same with arm=%s", arm_names[o->arm]);
 	if (td->o.iodepth > RING_MAX_DEPTH)
 		return refuse(td, -EINVAL, "iodepth=%u: io_uring takes at most %u", td->o.iodepth,
-				RING_MAX_DEPTH);
+			      RING_MAX_DEPTH);
 	if (td_max_bs(td) > MAX_RW)
 		return refuse(td, -EINVAL, "bs=%llu: one request moves at most %llu bytes",
-				(unsigned long long)td_max_bs(td), MAX_RW);
+			      (unsigned long long)td_max_bs(td), MAX_RW);
 	if (o->arm == ARM_FIXED && td_max_bs(td) > REGBUF_MAX_USER)
 		return refuse(td, -EINVAL, "bs=%llu: a registered buffer has at most %lu bytes; "
-				"take a smaller bs, or arm=plain",
-				(unsigned long long)td_max_bs(td), REGBUF_MAX_USER);
+			      "take a smaller bs, or arm=plain",
+			      (unsigned long long)td_max_bs(td), REGBUF_MAX_USER);
 	if (td->o.read_iolog_chunked)
 		return refuse(td, -EINVAL, "read_iolog_chunked=1: would replace the registered "
-				"buffers in mid-run; leave it out");
+			      "buffers in mid-run; leave it out");
 	if (o->registerfiles || o->arm == ARM_DMABUF) {
 		if (td->o.open_files < td->o.nr_files)
 			return refuse(td, -EINVAL, "openfiles=%u: all %u files have to stay open "
-					"with arm=dmabuf or registerfiles=1; leave it out",
-					td->o.open_files, td->o.nr_files);
+				      "with arm=dmabuf or registerfiles=1; leave it out",
+				      td->o.open_files, td->o.nr_files);
 		if (td->o.unlink_each_loop)
 			return refuse(td, -EINVAL, "unlink_each_loop=1: the files have to stay open "
-					"with arm=dmabuf or registerfiles=1; leave it out");
+				      "with arm=dmabuf or registerfiles=1; leave it out");
 	}
 	if (o->arm == ARM_DMABUF && check_dmabuf(td, o))
 		return 1;

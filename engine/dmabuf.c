@@ -68,7 +68,7 @@ struct dmabuf_data {
 	const struct exporter *source;
 	struct target *targets;
 	unsigned int nr_targets;
-	bool hold;		/* files stay open, so that the open file stays the registered one */
+	bool hold;		/* files stay open: the open file stays the registered one */
 	bool running;		/* post_init has succeeded */
 	struct op async_ops[2];	/* read and write, as force_async=N has every Nth */
 	unsigned int until_async;
@@ -367,9 +367,9 @@ static int check_layout(struct thread_data *td, struct dmabuf_data *dd)
 		char *buf = i < dd->nr_io_us ? dd->io_us[i]->buf : NULL;
 
 		if (buf < start || buf + td_max_bs(td) > end)
-			return complain(td, -EPROTO, "built for another %s than the one that loaded "
-					"it: a buffer lies outside the pool; run ./configure and "
-					"make again", CONFIG_FIO_VERSION);
+			return complain(td, -EPROTO, "built for another %s than the one that "
+					"loaded it: a buffer lies outside the pool; run "
+					"./configure and make again", CONFIG_FIO_VERSION);
 	}
 	return 0;
 }
@@ -645,8 +645,9 @@ static void mismatch(struct thread_data *td, struct dmabuf_data *dd, struct io_u
 {
 	io_u->error = EILSEQ;
 	if (!dd->counters.mismatches++)
-		log_err("fio-dmabuf: %s: %s of %llu bytes at offset %llu of %s: %s, from byte %zu on\n",
-			td->o.name, io_u->ddir == DDIR_READ ? "read" : "write",
+		log_err("fio-dmabuf: %s: %s of %llu bytes at offset %llu of %s: %s, "
+			"from byte %zu on\n", td->o.name,
+			io_u->ddir == DDIR_READ ? "read" : "write",
 			(unsigned long long)io_u->xfer_buflen, (unsigned long long)io_u->offset,
 			io_u->file->file_name, what, at);
 }

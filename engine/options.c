@@ -81,7 +81,7 @@ struct fio_option dmabuf_option_table[] = {
 			  .help = "a memfd, which is what udmabuf wraps" },
 			{ .ival = "anon", .oval = MEMORY_ANON, .help = "anonymous memory" },
 			{ .ival = "hugetlb", .oval = MEMORY_HUGETLB,
-			  .help = "a memfd of huge pages, which is what udmabuf wraps for hugepages=1" },
+			  .help = "a memfd of huge pages: udmabuf's with hugepages=1" },
 		},
 	},
 	{
@@ -115,7 +115,7 @@ struct fio_option dmabuf_option_table[] = {
 	},
 	{
 		OPTION("poison", FIO_OPT_BOOL, poison, "0",
-		       "Overwrite the target memory before each read, and look for what is left of it"),
+		       "Overwrite the memory before each read, and look for what is left"),
 	},
 	{
 		OPTION("compare", FIO_OPT_BOOL, compare, "0",
@@ -193,9 +193,9 @@ static int check_dmabuf(struct thread_data *td, struct dmabuf_options *o)
 		return refuse(td, -EINVAL, "hipri=1: io_uring takes no dma-buf in a polled ring; "
 			      "leave it out with arm=dmabuf");
 	if (o->nowait)
-		return refuse(td, -EINVAL, "nowait=1: the first I/O has to wait while the dma-buf is "
-			      "mapped for the drive, and would fail forever instead; leave it out "
-			      "with arm=dmabuf");
+		return refuse(td, -EINVAL, "nowait=1: the first I/O has to wait while the dma-buf "
+			      "is mapped for the drive, and would fail forever instead; leave it "
+			      "out with arm=dmabuf");
 	if (!td->o.odirect)
 		return refuse(td, -EINVAL, "direct=0: a dma-buf is registered for a target that "
 			      "was opened with O_DIRECT; say direct=1 with arm=dmabuf");
@@ -260,8 +260,8 @@ int options_check(struct thread_data *td)
 				      "with arm=dmabuf or registerfiles=1; leave it out",
 				      td->o.open_files, td->o.nr_files);
 		if (td->o.unlink_each_loop)
-			return refuse(td, -EINVAL, "unlink_each_loop=1: the files have to stay open "
-				      "with arm=dmabuf or registerfiles=1; leave it out");
+			return refuse(td, -EINVAL, "unlink_each_loop=1: the files have to stay "
+				      "open with arm=dmabuf or registerfiles=1; leave it out");
 	}
 	if (o->arm == ARM_DMABUF && check_dmabuf(td, o))
 		return 1;

@@ -49,7 +49,7 @@ struct dmabuf_options {
 	unsigned int poison;
 	unsigned int compare;
 	char *counters;
-	unsigned int checked;		/* not an option: options_check() found nothing wrong */
+	unsigned int checked;		/* not an option: options_check() is content */
 };
 
 extern struct fio_option dmabuf_option_table[];

@@ -99,6 +99,15 @@ def open_exclusively(name: str, option: str = "--device") -> int:
         raise Misuse(f"{option} /dev/{name}: open: {e.strerror}") from None
 
 
+def claimed(name: str) -> str:
+    """Whether a program has claimed the drive, in words."""
+    try:
+        os.close(os.open(f"/dev/{name}", os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
+    except OSError as e:
+        return f"{name} cannot be had alone: {e.strerror}"
+    return ""
+
+
 def check(dev: str, destroy: str | None, writes: bool) -> str:
     """The name of a drive that may be used, or a refusal."""
     name = block_name(dev)

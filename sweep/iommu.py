@@ -164,7 +164,7 @@ class Switcher:
             raise Misuse(f"--device {self.dev}: {why}")
         for n in device.disks_of(self.pci):
             # All of the controller goes away for a moment, not only this namespace.
-            user = device.in_use(n)
+            user = device.in_use(n) or (n != self.name and device.claimed(n))
             if user:
                 raise Misuse(f"--device {self.dev}: cannot unbind its controller {self.pci}: "
                              f"{user}; free it first")
@@ -221,7 +221,11 @@ class Switcher:
             if name and os.path.exists(f"/dev/{name}"):
                 try:
                     os.close(os.open(f"/dev/{name}", os.O_RDONLY | os.O_CLOEXEC))
-                    self.name = name
+                    if name != self.name:
+                        # The kernel numbers namespaces in the order in which it finds them.
+                        sys.stderr.write(f"{self.dev} came back as /dev/{name}; the same drive is "
+                                         "gone on with\n")
+                        self.name = name
                     return
                 except OSError as e:
                     if e.errno not in (errno.ENXIO, errno.ENODEV, errno.EBUSY, errno.ENOENT):

@@ -68,9 +68,17 @@ def read_csv(path: str) -> list[Row]:
     """Rows of a table; none if there is no such file. A row cut short by a crash is left out."""
     try:
         with open(path, encoding="utf-8", newline="") as f:
-            return [r for r in csv.DictReader(f) if None not in r.values()]
+            return [r for r in csv.DictReader(f) if None not in r and None not in r.values()]
     except OSError:
         return []
+
+
+def _whole_lines(path: str) -> None:
+    """Cuts off a last line that a crash left without its end."""
+    with open(path, "rb+") as f:
+        data = f.read()
+        if not data.endswith(b"\n"):
+            f.truncate(data.rfind(b"\n") + 1)
 
 
 class Folder:
@@ -106,6 +114,8 @@ class Folder:
         """Appends one repeat in one write, so that a crash leaves whole rows."""
         path = self.file("points.csv")
         new = not os.path.exists(path)
+        if not new:
+            _whole_lines(path)
         with open(path, "a", encoding="utf-8", newline="") as f:
             w = csv.writer(f, lineterminator="\n")
             if new:

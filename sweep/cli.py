@@ -103,6 +103,7 @@ def _iommu(args: argparse.Namespace) -> int:
             raise Misuse(f"iommu restore {args.dev}: no permission; run as root")
         print(iommu.restore(args.dev))
         return 0
+    iommu.refuse_lost(args.dev)
     name = device.block_name(args.dev, "DEV")
     if args.what == "show":
         pci = device.pci_of(name)

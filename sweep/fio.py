@@ -16,6 +16,8 @@ from sweep import paths, process
 from sweep.errors import Misuse, Problem
 
 Json = dict[str, Any]
+# So many of fio's lines are worth repeating; all of them are in the run folder.
+_SAID = 3
 
 
 class Run(NamedTuple):
@@ -160,8 +162,10 @@ def parse(doc: Json, counters: list[Json]) -> Run:
 
 def messages(text: str) -> str:
     """fio's and the engine's complaints as one line, without fio's progress and hints."""
-    lines = [x.strip() for x in text.splitlines() if x.strip()]
-    return "; ".join(dict.fromkeys(line.removeprefix("fio: ") for line in lines))[:600]
+    lines = [x.strip().removeprefix("fio: ") for x in text.splitlines() if x.strip()]
+    lines = list(dict.fromkeys(lines))
+    more = f" (and {len(lines) - _SAID} lines more)" if len(lines) > _SAID else ""
+    return "; ".join(lines[:_SAID])[:600] + more
 
 
 def run(fio: str, stem: str, job_text: str, device: str, timeout: float,

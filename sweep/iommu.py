@@ -109,6 +109,13 @@ def _neighbours(pci: str) -> list[str]:
             if d != pci and driver_of(d) not in ("", "pcieport", "vfio-pci")]
 
 
+def refuse_lost(dev: str) -> None:
+    """Refuses a drive that is gone because a killed run left it without its driver."""
+    if not os.path.exists(dev) and any(note["device"] == dev for note in journals()):
+        raise Misuse(f"--device {dev}: was left without its driver by a run that was killed; run "
+                     f"fio-dmabuf iommu restore {dev}")
+
+
 class Switcher:
     """Switches the mode of one drive and puts it back."""
 

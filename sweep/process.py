@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 from sweep.errors import Interrupted, Problem
 
@@ -84,6 +85,20 @@ def _opened(fd: int, to: str | int) -> tuple[int, ...] | tuple[int, int, str, in
     return (os.POSIX_SPAWN_OPEN, fd, to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
 
 
+def _spawn(argv: list[str], cwd: str, env: dict[str, str], actions: list[Any]) -> tuple[int, int]:
+    """Starts a child in `cwd`; its pid and a descriptor for it."""
+    here = os.getcwd()
+    os.chdir(cwd)
+    try:
+        pid = os.posix_spawnp(argv[0], argv, env, file_actions=actions, setpgroup=0,
+                              setsigdef=STOPS)
+    except OSError as e:
+        raise Problem(f"{argv[0]}: {e.strerror}; install it or name it with --fio") from None
+    finally:
+        os.chdir(here)
+    return pid, os.pidfd_open(pid)
+
+
 def run(argv: list[str], *, stdout: str | int, stderr: str | int, cwd: str, env: dict[str, str],
         timeout: float, watch: Callable[[int], float] | None = None) -> int:
     """Runs `argv` to its end; its exit status, or minus the signal that ended it.
@@ -94,17 +109,11 @@ def run(argv: list[str], *, stdout: str | int, stderr: str | int, cwd: str, env:
     """
     actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                _opened(1, stdout), _opened(2, stderr)]
-    here = os.getcwd()
-    os.chdir(cwd)
+    pid = pidfd = -1
     try:
-        pid = os.posix_spawnp(argv[0], argv, env, file_actions=actions, setpgroup=0,
-                              setsigdef=STOPS)
-    except FileNotFoundError:
-        raise Problem(f"{argv[0]}: not found; install it or name it with --fio") from None
-    finally:
-        os.chdir(here)
-    pidfd = os.pidfd_open(pid)
-    try:
+        # A signal between the child's birth and our knowing of it would leave it behind.
+        with Shield():
+            pid, pidfd = _spawn(argv, cwd, env, actions)
         deadline = time.monotonic() + timeout
         status = None
         while status is None and time.monotonic() < deadline:
@@ -115,9 +124,10 @@ def run(argv: list[str], *, stdout: str | int, stderr: str | int, cwd: str, env:
             raise Problem(f"{' '.join(argv)}: no end after {timeout:.0f} s")
         return os.waitstatus_to_exitcode(status)
     except BaseException:
-        if os.path.exists(f"/proc/{pid}"):
+        if pid > 0 and os.path.exists(f"/proc/{pid}"):
             with Shield():
                 _end(pid, pidfd)
         raise
     finally:
-        os.close(pidfd)
+        if pidfd >= 0:
+            os.close(pidfd)

@@ -18,6 +18,7 @@ class Session:
     def __init__(self, args: argparse.Namespace, writes: bool) -> None:
         if getattr(args, "vm", False) is False and getattr(args, "kernel", None):
             raise Misuse(f"--kernel {args.kernel}: only with --vm; this machine runs its own")
+        iommu.refuse_lost(args.device)
         self.name = device.check(args.device, args.destroy_data, writes)
         fio.need_engine()
         self.fio = fio.binary(args.fio)

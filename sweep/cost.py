@@ -51,12 +51,6 @@ class Window(NamedTuple):
     interrupts: int
 
 
-def _moved(stat: str) -> int:
-    """Bytes read and written, of a drive's stat file."""
-    fields = stat.split()
-    return 512 * (int(fields[2]) + int(fields[6]))
-
-
 class Watcher:
     """Looks at the machine twice while fio runs steadily; process.run's `watch`.
 
@@ -70,13 +64,14 @@ class Watcher:
     _FILES = ("/proc/timer_list", "/proc/stat", "/proc/interrupts")
 
     def __init__(self, name: str, warm: int, span: int) -> None:
+        self._name = name
         self._drive = f"/sys/class/block/{name}/stat"
-        self._due = _moved(paths.read(self._drive)) + 1
+        self._due = procstat.moved(self._name) + 1
         self._steps = [warm, span]
         self._looks: list[list[str]] = []
 
     def __call__(self, pid: int) -> float:
-        now = _moved(paths.read(self._drive))
+        now = procstat.moved(self._name)
         if now < self._due:
             return _LATER if self._looks else _FIRST
         if len(self._steps) == 2:
@@ -100,7 +95,7 @@ class Watcher:
             counts = procstat.parse(stat)
             own = sum(int(n) for line in irqs.splitlines() if re.search(r"nvme\d+q[1-9]", line)
                       for n in re.findall(r" (\d+)(?= )", line.split(":", 1)[1])[:os.cpu_count()])
-            out.append(Window(int(now.group(1)) - idle if now else 0, _moved(drive),
+            out.append(Window(int(now.group(1)) - idle if now else 0, procstat.moved_in(drive),
                               counts.switches, own, counts.interrupts))
         return out
 

@@ -43,6 +43,17 @@ def parse(text: str) -> Stat:
     return Stat(busy, switches, interrupts)
 
 
+def moved(name: str) -> int:
+    """Bytes read and written by a drive since boot, by its own count (0 without queue/iostats)."""
+    return moved_in(paths.read(f"/sys/class/block/{name}/stat", ""))
+
+
+def moved_in(text: str) -> int:
+    """The same from a stat file's text."""
+    fields = text.split()
+    return 512 * (int(fields[2]) + int(fields[6])) if len(fields) > 6 else 0
+
+
 class CpuPerByte:
     """CPU time of the whole machine per byte that a drive moved, over the steady part of a run.
 
@@ -55,26 +66,22 @@ class CpuPerByte:
     _SHARE = 0.85
 
     def __init__(self, name: str, ramp_s: float, runtime_s: float) -> None:
-        self._path = f"/sys/class/block/{name}/stat"
+        self._name = name
         self._wait = (ramp_s, runtime_s * self._SHARE)
-        self._idle_bytes = self._bytes()
+        self._idle_bytes = moved(self._name)
         self._due = 0.0
         self._seen: list[tuple[int, int]] = []
         self._began = False
 
-    def _bytes(self) -> int:
-        fields = paths.read(self._path, "").split()
-        return 512 * (int(fields[2]) + int(fields[6])) if len(fields) > 6 else 0
-
     def __call__(self, _pid: int) -> float:
         now = time.monotonic()
         if not self._began:
-            if self._bytes() == self._idle_bytes:
+            if moved(self._name) == self._idle_bytes:
                 return self._POLL
             self._began = True
             self._due = now + self._wait[0]
         while len(self._seen) < 2 and now >= self._due:
-            self._seen.append((snapshot().busy_ns, self._bytes()))
+            self._seen.append((snapshot().busy_ns, moved(self._name)))
             self._due = now + self._wait[1]
         return max(self._due - now, 0.001) if len(self._seen) < 2 else 3600.0
 

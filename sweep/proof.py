@@ -11,7 +11,7 @@ import re
 import time
 from typing import NamedTuple
 
-from sweep import paths
+from sweep import paths, procstat
 from sweep.errors import Impossible
 
 _ROOTS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
@@ -53,7 +53,9 @@ class Tracer:
         self._on = True
 
     def stop(self) -> Count:
-        """The counts since start()."""
+        """The counts since start(); none if it was not called."""
+        if not self._on:
+            return Count(0, 0)
         found = []
         for event in ("map", "unmap"):
             text = paths.read(f"{self._dir}/events/iommu/{event}/hist", "")
@@ -62,6 +64,10 @@ class Tracer:
             paths.write(f"{self._dir}/events/iommu/{event}/trigger", "!" + _TRIGGER)
         self._on = False
         return Count(*found)
+
+    @property
+    def on(self) -> bool:
+        return self._on
 
     def quiet(self, seconds: float) -> Count:
         """Events of everything but us."""
@@ -73,3 +79,25 @@ class Tracer:
         if self._on:
             self.stop()
         os.rmdir(self._dir)
+
+
+class LateStart:
+    """Starts a tracer once a drive has moved so many bytes; process.run's `watch`."""
+
+    _POLL = 0.01
+
+    def __init__(self, tracer: Tracer, name: str, after: int) -> None:
+        self._tracer, self._name = tracer, name
+        self._from = procstat.moved(name)
+        self._after = after
+        self.bytes = 1 << 62
+
+    def __call__(self, _pid: int) -> float:
+        """Started too late or never, `bytes` says so by what it is."""
+        if self._tracer.on:
+            return 3600.0
+        if procstat.moved(self._name) - self._from < self._after:
+            return self._POLL
+        self._tracer.start()
+        self.bytes = procstat.moved(self._name) - self._from
+        return 3600.0

@@ -9,10 +9,12 @@ A repeat is three fio runs of the same job:
           apart because the comparison's own reads are mapped too
 """
 
+import json
 import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from sweep import fio, iommu, kmsg, paths, procstat, proof, store, units
@@ -22,6 +24,7 @@ from sweep.plan import NO_EXPORTER, Plan, Point, Step
 _QUIET_SECONDS = 0.25
 _TIMEOUT_MARGIN = 300.0
 _PAGE = 4096
+_MOST_BYTES = 4 << 30
 
 
 class Runner:
@@ -107,11 +110,12 @@ class Runner:
             values["exporter"] = p.exporter
         return fio.render(self.job_text, values, self.plan.job)
 
-    def _bounded(self, p: Point, stem: str, ios: int, **more: str | int) -> fio.Run:
-        """A run of so many I/O in all."""
+    def _bounded(self, p: Point, stem: str, ios: int,
+                 watch: Callable[[int], float] | None = None, **more: str | int) -> fio.Run:
+        """A run of so many I/O in all, whatever the size of the drive."""
         text = self._render(p, stem, time_based=0, ramp_time=0, runtime=0,
-                            number_ios=max(ios // p.numjobs, 1), **more)
-        return fio.run(self.fio, stem, text, self.switcher.dev, _TIMEOUT_MARGIN)
+                            io_size=max(ios // p.numjobs, 1) * p.bs, **more)
+        return fio.run(self.fio, stem, text, self.switcher.dev, _TIMEOUT_MARGIN, watch)
 
     def _measure(self, p: Point, stem: str, row: dict[str, Any]) -> None:
         """Fills the row; raises Problem with what is known so far in it."""
@@ -119,7 +123,7 @@ class Runner:
         cpu = procstat.CpuPerByte(self.switcher.name, *seconds)
         timed = fio.run(self.fio, f"{stem}/timed", self._render(
             p, f"{stem}/timed", time_based=1, runtime=f"{self.plan.runtime_ms}ms",
-            ramp_time=f"{self.plan.ramp_ms}ms", number_ios=0), self.switcher.dev,
+            ramp_time=f"{self.plan.ramp_ms}ms", io_size=0), self.switcher.dev,
             sum(seconds) + _TIMEOUT_MARGIN, cpu)
         per_byte = cpu.result()
         row["cpu_ns_per_io"] = per_byte and per_byte * p.bs
@@ -130,7 +134,8 @@ class Runner:
 
         self._add_counters(row, self._prove(p, stem, row).counters)
         try:
-            check = self._bounded(p, f"{stem}/check", self.plan.check_ios, poison=1, compare=1)
+            check = self._bounded(p, f"{stem}/check", _few(self.plan.check_ios, p.bs), poison=1,
+                                  compare=1)
         except fio.Failed as e:
             row["checked_ios"] = e.counters.get("ios")
             self._add_counters(row, e.counters)
@@ -139,35 +144,47 @@ class Runner:
         self._add_counters(row, check.counters)
 
     def _prove(self, p: Point, stem: str, row: dict[str, Any]) -> fio.Run:
-        """Map and unmap events per I/O, without those that the pool itself takes once."""
+        """Map and unmap events per I/O.
+
+        The pool itself is mapped once, on the first I/O, with at most one event per page. Where
+        that is too few to show, events and I/O are counted from the start, and exactly; with a
+        large pool only from when I/O flows.
+        """
         name = f"{stem}/proof"
+        ios = _few(self.plan.proof_ios, p.bs)
         if self.tracer is None:
-            return self._bounded(p, name, self.plan.proof_ios)
-        self.tracer.start()
-        run = self._bounded(p, name, self.plan.proof_ios)
-        count = self.tracer.stop()
-        ios = run.counters.get("ios", run.ios)
-        once = proof.Count(0, 0)
-        # At most one event per page of the pool: too few to show, or measured and taken off.
-        if run.counters.get("pool_bytes", p.bs * p.iodepth * p.numjobs) / _PAGE > ios / 200:
+            return self._bounded(p, name, ios)
+        late = None
+        if p.bs * p.iodepth * p.numjobs // _PAGE > ios // 200:
+            late = proof.LateStart(self.tracer, self.switcher.name, p.bs * ios // 16)
+        else:
             self.tracer.start()
-            few = self._bounded(p, f"{stem}/proof-once", p.numjobs)
-            once = self.tracer.stop()
-            ios -= few.counters.get("ios", few.ios)
+        try:
+            run = self._bounded(p, name, ios, late)
+        finally:
+            count = self.tracer.stop()
+        done = run.counters.get("ios", run.ios)
+        before = late.bytes // p.bs if late else 0
         quiet = self.tracer.quiet(_QUIET_SECONDS)
-        row["maps_per_io"] = (count.maps - once.maps) / ios
-        row["unmaps_per_io"] = (count.unmaps - once.unmaps) / ios
+        if before < done / 2:
+            row["maps_per_io"] = count.maps / (done - before)
+            row["unmaps_per_io"] = count.unmaps / (done - before)
         with open(f"{name}.counts.json", "w", encoding="utf-8") as f:
-            f.write(f'{{"ios": {ios}, "maps": {count.maps}, "unmaps": {count.unmaps}, '
-                    f'"maps_once": {once.maps}, "unmaps_once": {once.unmaps}, '
-                    f'"quiet_seconds": {_QUIET_SECONDS}, "quiet_maps": {quiet.maps}, '
-                    f'"quiet_unmaps": {quiet.unmaps}}}\n')
+            f.write(json.dumps({
+                "ios": done, "ios_before": before, "maps": count.maps, "unmaps": count.unmaps,
+                "quiet_seconds": _QUIET_SECONDS, "quiet_maps": quiet.maps,
+                "quiet_unmaps": quiet.unmaps}) + "\n")
         return run
 
     @staticmethod
     def _add_counters(row: dict[str, Any], counters: dict[str, Any]) -> None:
         for key in ("eagain", "short", "errors", "mismatches", "untouched"):
             row[key] = row.get(key, 0) + int(counters.get(key, 0))
+
+
+def _few(ios: int, bs: int) -> int:
+    """So many I/O, but fewer of very large ones."""
+    return min(ios, max(_MOST_BYTES // bs, 1024))
 
 
 def _progress(n: int, total: int, row: dict[str, Any], left: float) -> None:

@@ -20,7 +20,7 @@ set grid ytics ls 9 dt 3
 set style fill solid border rgb "#202020"
 set boxwidth 0.9 / (words(arms) + 1)
 set errorbars 1.5 lw 1.4
-set pointintervalbox 0
+set pointintervalbox 0.01
 set key at graph 1, graph 1.09 right top horizontal samplen 1.6 reverse Left
 set format y "%.0s%c"
 set yrange [0:*]
@@ -51,7 +51,7 @@ do for [kind in "svg png"] {
 		fc rgb colour(word(arms, i)) fs pattern filling(word(arms, i)) border rgb "#202020" \
 		title part(ARG9, i), \
 	     for [i = 1:words(arms)] ARG1 index i - 1 using 1:2:3:4 with yerrorbars \
-		pt -1 ps 0 lw 1.4 lc rgb "#000000" notitle, \
+		pt 7 ps 0.05 lw 1.4 lc rgb "#000000" notitle, \
 	     for [i = 1:words(arms)] ARG1 index i - 1 using 1:4:5 with labels offset 0, 0.8 \
 		font ",10" notitle
 	unset output

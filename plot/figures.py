@@ -38,8 +38,8 @@ def engine_of(env: dict[str, Any]) -> str:
 def footer(env: dict[str, Any], repeats: str, how: str) -> str:
     """Provenance in one line."""
     vm = env.get("vm", {})
-    machine = f"VM ({vm.get('qemu', '').split('(')[0].replace(' emulator version', '').strip() or 'QEMU'})" \
-        if env.get("machine") == "vm" else "bare machine"
+    qemu = str(vm.get("qemu", "")).split("(", maxsplit=1)[0].replace(" emulator version", "").strip()
+    machine = f"VM ({qemu or 'QEMU'})" if env.get("machine") == "vm" else "bare machine"
     return "   ".join((
         f"Linux {env.get('kernel', {}).get('release', '?')}", str(env.get("fio", "fio ?")),
         f"engine {engine_of(env)}", str(env.get("started", ""))[:10], machine,
@@ -61,7 +61,7 @@ def finding(rows: list[Row], noun: str) -> str:
         none = stats.verdict(r) == "no difference"
         words.append(f"no difference in {mode}" if none else f"{r.mid:.2f}x in {mode}")
     if not words:
-        return f"{noun} by IOMMU mode and arm"
+        return f"{noun[0].upper()}{noun[1:]} by IOMMU mode and arm"
     return f"dmabuf to fixed, {noun}: " + ", ".join(words)
 
 
@@ -126,10 +126,10 @@ def cost_figures(folder: store.Folder, rows: list[Row]) -> list[Figure]:
     """Instructions per I/O by mode and arm."""
     if not rows:
         return []
-    title = finding(rows, "Instructions per I/O")
+    title = finding(rows, "instructions per I/O")
     _draw(folder, "cost", rows, ("instructions_per_io", "lo", "hi"), lambda v: f"{v:.0f}", {
         "title": title,
-        "subtitle": load_name(rows[0]) + "; whole machine but idle" + intervals(rows),
-        "ylabel": "instructions per I/O",
+        "subtitle": load_name(rows[0]) + intervals(rows),
+        "ylabel": "instructions per I/O, whole machine but idle",
         "footer": footer(folder.env(), rows[0]["repeats"], "median and 95 % bootstrap interval")})
     return [Figure("cost", title)]

@@ -36,8 +36,7 @@ def _sweep_blocks(folder: store.Folder, rows: list[Row]) -> list[Block]:
             r["repeats"], units.human(float(r["iops"])) if r["iops"] else "void", span,
             table.ratio(r), table.number(r["maps_per_io"]), table.number(r["unmaps_per_io"]),
             table.number(r["cpu_ns_per_io"], "{:.0f}"),
-            *(units.human(float(r[k]) / 1000) if r[k] else "-"
-              for k in ("lat_p50_ns", "lat_p99_ns")),
+            *(f"{float(r[k]) / 1000:.0f}" if r[k] else "-" for k in ("lat_p50_ns", "lat_p99_ns")),
             r["eagain"], r["errors"], r["mismatches"]))
     out.append(("table", (head, body)))
     if env.get("emulated_drive"):
@@ -88,6 +87,16 @@ def _verify_blocks(rows: list[Row]) -> list[Block]:
                         "failed"), body))]
 
 
+def _kernel_note(folder: store.Folder) -> list[Block]:
+    """What the figures of an older kernel leave out."""
+    release = str(folder.env().get("kernel", {}).get("release", ""))
+    m = re.match(r"(\d+)\.(\d+)", release)
+    if not m or (int(m.group(1)), int(m.group(2))) >= (6, 17):
+        return []
+    return [("p", f"Linux {release} maps ordinary buffers in the way that was in use before 6.17; "
+                  "newer kernels do it at less cost, so the ratio may be smaller there.")]
+
+
 def _env_blocks(folder: store.Folder) -> list[Block]:
     env = folder.env()
     vm, drive, cpu = (env.get(k, {}) for k in ("vm", "drive", "cpu"))
@@ -114,7 +123,10 @@ def _env_blocks(folder: store.Folder) -> list[Block]:
 def _published() -> list[Block]:
     rows = store.read_csv(os.path.join(paths.RESULTS, "published", "published.csv"))
     pairs: dict[tuple[str, str], dict[str, Row]] = {}
+    above: Row = {}
     for r in rows:
+        above = {k: above[k] if v == "same" else v for k, v in r.items()}
+        r = above
         pairs.setdefault((r["id"], r["iommu_mode"]), {})[r["arm"]] = r
     body = [(mode, f"{float(p['dmabuf']['iops']) / float(p['fixed']['iops']):.2f}",
              p["dmabuf"]["device"], p["dmabuf"]["date"], ident, p["fixed"]["what_it_does_not_say"])
@@ -145,6 +157,8 @@ def blocks_of(path: str) -> tuple[store.Folder, list[Block]]:
         runs = store.read_csv(folder.file("runs.csv"))
         cost.check_regime(runs)
         out += _cost_blocks(folder, cost.summary(runs))
+    if out:
+        out += _kernel_note(folder)
     if "verify.csv" in found:
         out += _verify_blocks(store.read_csv(folder.file("verify.csv")))
     return folder, out

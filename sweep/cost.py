@@ -115,6 +115,7 @@ def _measure(session: Session, stem: str, p: plan.Point, ios: int) -> dict[str, 
     text = fio.render(paths.read(os.path.join(paths.TOP, _JOB)), values, _JOB)
     watcher = Watcher(session.switcher.name, warm * p.bs, ios * p.bs)
     run = fio.run(session.fio, stem, text, session.switcher.dev, _TIMEOUT, watcher)
+    session.engine = str(run.counters.get("engine", ""))
     looks = watcher.windows()
     with open(stem + ".windows.json", "w", encoding="utf-8") as f:
         f.write(json.dumps([w._asdict() for w in looks]) + "\n")
@@ -240,6 +241,7 @@ def _guest(args: argparse.Namespace) -> int:
                     f"{row['switches_per_io']:.4f} switches/IO, "
                     f"{row['interrupts_per_io']:.4f} interrupts/IO\n")
                 sys.stderr.flush()
+        folder.merge_env({"engine": session.engine})
     return 0
 
 

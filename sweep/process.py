@@ -22,15 +22,14 @@ _state: dict[str, int] = {"interrupted": 0, "shielded": 0}
 
 
 def _on_signal(signum: int, _frame: FrameType | None) -> None:
-    if _state["interrupted"] or _state["shielded"]:
+    if _state["interrupted"]:
         # Once is enough: a second Ctrl-C must not cut short what puts the machine back.
-        _state["interrupted"] = 1
-        _state.setdefault("signum", signum)
         sys.stderr.write("putting the machine back, please wait\n")
         return
     _state["interrupted"] = 1
     _state["signum"] = signum
-    raise Interrupted(signum)
+    if not _state["shielded"]:
+        raise Interrupted(signum)
 
 
 def catch_signals() -> None:
@@ -104,7 +103,8 @@ def run(argv: list[str], *, stdout: str | int, stderr: str | int, cwd: str, env:
     """Runs `argv` to its end; its exit status, or minus the signal that ended it.
 
     `stdout` and `stderr` are file names or descriptors of ours. `watch` is called with the
-    child's pid while it runs; it returns after how many seconds it wants to be called again. The child leads a process group of its own, so that all of it can be ended: on a time-out
+    child's pid while it runs; it returns after how many seconds it wants to be called again.
+    The child leads a process group of its own, so that all of it can be ended: on a time-out
     (a Problem) and on every other way out.
     """
     actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -71,9 +71,8 @@ class Runner:
         os.mkdir(stem)
         row: dict[str, Any] = {
             "repeat": step.repeat, "iommu_mode": p.mode, "mode_before": self.switcher.mode(),
-            **{k: v for k, v in p._asdict().items() if k != "mode"}, "started": time.strftime("%Y-%m-%dT%H:%M:%SZ",
-                                                                     time.gmtime()),
-            "raw": raw, "status": "ok"}
+            **{k: v for k, v in p._asdict().items() if k != "mode"}, "raw": raw, "status": "ok",
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
         self.log.new()
         reasons = []
         try:

@@ -24,6 +24,8 @@ class Session:
         self.fio = fio.binary(args.fio)
         self.fio_version = fio.version(self.fio)
         self.switcher = iommu.Switcher(self.name)
+        # Known once it has run: its counters say.
+        self.engine = ""
 
     def __enter__(self) -> "Session":
         return self

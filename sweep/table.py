@@ -48,6 +48,6 @@ def summary(rows: Sequence[Row]) -> str:
         body.append((r["iommu_mode"], arm, load,
                      units.human(float(r["iops"])) if r["iops"] else "void", span, ratio(r),
                      number(r["maps_per_io"]), number(r["cpu_ns_per_io"], "{:.0f}"),
-                     units.human(float(r["lat_p99_ns"]) / 1000) if r["lat_p99_ns"] else "-",
+                     f"{float(r['lat_p99_ns']) / 1000:.0f}" if r["lat_p99_ns"] else "-",
                      r["mismatches"]))
     return columns(head, body, 3)

@@ -97,6 +97,8 @@ def check(session: Session, folder: store.Folder, log: kmsg.KernelLog, c: Combin
     except fio.Failed as e:
         counters, doc = e.counters, e.doc
         reasons.append(str(e))
+    if counters.get("engine"):
+        session.engine = str(counters["engine"])
     refused, row["bytes"] = _job_errors(doc)
     row["ios"] = counters.get("ios", 0)
     row["mismatches"] = int(counters.get("mismatches", 0)) + refused
@@ -199,6 +201,7 @@ def main(args: argparse.Namespace) -> int:
                 sys.stderr.flush()
                 if row["status"] != "ok" and not row["ios"] and i == 0:
                     raise Problem(f"{c.name}: {row['reason']}")
+        folder.merge_env({"engine": session.engine})
     for line in left_out:
         sys.stderr.write(f"left out: {line}\n")
     if not todo:

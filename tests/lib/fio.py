@@ -7,6 +7,7 @@ is to be good is also looked through for "got signal=" and for I/O that really h
 
 import json
 import os
+import resource
 import shlex
 import shutil
 import subprocess
@@ -33,6 +34,18 @@ def config() -> dict[str, str]:
     """What configure found: config-host.mak as a dictionary."""
     lines = (TOP / "config-host.mak").read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def lockable() -> int:
+    """Bytes that a registered pool may well have here.
+
+    The limit is a user's, for all jobs, and the kernel gives back what a ring had only some
+    time after it is gone: so a quarter of it.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    if os.geteuid() == 0 or limit == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return limit // 4
 
 
 def environment() -> dict[str, str]:

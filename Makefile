@@ -119,10 +119,12 @@ lint: all $(C_TESTS)
 		$(CC) $(CPPFLAGS) $(CFLAGS) -fanalyzer -c -o /dev/null $$f || exit 1; \
 	done
 	@echo '     SHELLCHECK'
-	$(Q)git ls-files -z | xargs -0 grep -lE -m1 '^#!/bin/(ba)?sh' | xargs shellcheck -x
+	$(Q)git ls-files -z | xargs -0 awk 'FNR == 1 && /^#!\/bin\/(ba)?sh/ { print FILENAME } \
+		{ nextfile }' | xargs shellcheck -x
 	@echo '     PYTHON'
-	$(Q)git ls-files -z -- '*.py' sweep tests plot | xargs -0 grep -lE '^#!.*python3|^(import|from) ' \
-		| sort -u | xargs -r $(PYTHON) -m py_compile
+	$(Q)git ls-files -z | xargs -0 awk 'FNR == 1 && (/^#!.*python3/ || FILENAME ~ /\.py$$/) \
+		{ print FILENAME } { nextfile }' | xargs $(PYTHON) -c 'import ast, sys; \
+		[ast.parse(open(f).read(), f) for f in sys.argv[1:]]'
 
 clean:
 	$(Q)rm -f $(ENGINE) engine/*.o engine/*.d tests/*/*.d

@@ -97,9 +97,11 @@ install: all
 kernel:
 	$(Q)kernel/build >/dev/null
 
-# Everything that the tests run; what they write is in build/tests.
+# Everything that the tests run; what they write is in build/tests. The unpatched kernel first: the
+# source tree is then left with the patches in, and a changed patch compiles what it changes.
 check: deps
 	$(Q)$(MAKE) all $(C_TESTS) $(GUEST_TESTS)
+	$(Q)kernel/build --unpatched >/dev/null
 	$(Q)$(MAKE) kernel
 	$(Q)tests/run
 

@@ -31,18 +31,16 @@ class Runner:
     """Everything that one sweep holds on to."""
 
     def __init__(self, plan: Plan, folder: store.Folder, switcher: iommu.Switcher, fio_bin: str,
-                 prove: bool) -> None:
+                 tracer: proof.Tracer | None) -> None:
         self.plan, self.folder, self.switcher, self.fio = plan, folder, switcher, fio_bin
         self.job_text = paths.read(os.path.join(paths.TOP, plan.job))
         self.log = kmsg.KernelLog()
-        self.tracer = proof.Tracer() if prove else None
+        self.tracer = tracer
         self.engine = ""
         self._worked: set[tuple[str, str]] = set()
 
     def close(self) -> None:
         """Leaves nothing of ours in the kernel."""
-        if self.tracer:
-            self.tracer.close()
         self.log.close()
 
     def run(self) -> list[dict[str, Any]]:
@@ -133,14 +131,26 @@ class Runner:
 
         self._add_counters(row, self._prove(p, stem, row).counters)
         try:
-            check = self._bounded(p, f"{stem}/check", _few(self.plan.check_ios, p.bs), poison=1,
-                                  compare=1)
+            check = self._check(p, f"{stem}/check")
         except fio.Failed as e:
             row["checked_ios"] = e.counters.get("ios")
             self._add_counters(row, e.counters)
             raise
         row["checked_ios"] = check.counters.get("ios", check.ios)
         self._add_counters(row, check.counters)
+
+    def _check(self, p: Point, stem: str) -> fio.Run:
+        """Poison before, compare after."""
+        ios = _few(self.plan.check_ios, p.bs)
+        more: dict[str, str | int] = {"poison": 1, "compare": 1}
+        if p.writes:
+            # Two writes of one block under way at once would be taken for wrong data: one job,
+            # each block once.
+            size = int(paths.read(f"/sys/class/block/{self.switcher.name}/size")) * 512
+            p = p._replace(numjobs=1)
+            ios = min(ios, size // p.bs)
+            more["norandommap"] = 0
+        return self._bounded(p, stem, ios, **more)
 
     def _prove(self, p: Point, stem: str, row: dict[str, Any]) -> fio.Run:
         """Map and unmap events per I/O.

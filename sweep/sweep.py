@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any
 
-from sweep import env, fio, paths, plan, store, table, units
+from sweep import env, fio, iommu, paths, plan, proof, store, table, units
 from sweep.errors import Misuse, Problem
 from sweep.process import Shield
 from sweep.runner import Runner
@@ -95,30 +95,36 @@ def main(args: argparse.Namespace) -> int:
     resumed = store.Folder(os.path.abspath(args.resume)) if args.resume else None
     # The command line first, whatever the drive is like.
     made = resumed.plan() if resumed else make_plan(axes, plan.CURRENT, args.quick)
-    runner = None
+    tracer = runner = None
     with Session(args, any(p.writes for p in made.points)) as session:
         if not resumed:
             made = make_plan(axes, session.switcher.mode(), args.quick)
+        modes = {p.mode for p in made.points}
         session.need_arms({p.arm for p in made.points})
-        session.need_modes(list({p.mode for p in made.points}))
-        folder = resumed or store.Folder(store.new_folder(args.out, os.uname().nodename))
-        fill = bool(args.destroy_data) and not args.no_prefill
-        facts = env.collect(session.name, session.fio_version, fill)
-        if resumed:
-            _same_machine(folder, facts)
-        else:
-            folder.write_plan(made)
-        folder.merge_env(facts)
+        session.need_modes(list(modes))
         try:
-            runner = Runner(made, folder, session.switcher, session.fio, not args.no_proof)
+            # Without an IOMMU there is nothing to count. All that may fail comes before the folder.
+            if not args.no_proof and modes != {iommu.NONE}:
+                tracer = proof.Tracer()
+            folder = resumed or store.Folder(store.new_folder(args.out, os.uname().nodename))
+            fill = bool(args.destroy_data) and not args.no_prefill
+            facts = env.collect(session.name, session.fio_version, fill)
+            if resumed:
+                _same_machine(folder, facts)
+            else:
+                folder.write_plan(made)
+            folder.merge_env(facts)
+            runner = Runner(made, folder, session.switcher, session.fio, tracer)
             if fill:
                 _prefill(session.fio, folder, session.switcher.dev)
             void = runner.run()
             folder.merge_env({"engine": runner.engine})
         finally:
-            if runner:
-                with Shield():
+            with Shield():
+                if runner:
                     runner.close()
+                if tracer:
+                    tracer.close()
     rows = folder.summarise()
     if not args.quiet:
         _headline(folder, rows)

@@ -56,10 +56,14 @@ def _ratios(rows: list[Row]) -> list[tuple[str, stats.Interval]]:
 
 def finding(rows: list[Row], noun: str) -> str:
     """What the figure shows, from its numbers: dmabuf against fixed, mode by mode."""
-    words = []
+    words, same = [], []
     for mode, r in _ratios(rows):
-        none = stats.verdict(r) == "no difference"
-        words.append(f"no difference in {mode}" if none else f"{r.mid:.2f}x in {mode}")
+        if stats.verdict(r) == "no difference":
+            same.append(mode)
+        else:
+            words.append(f"{r.mid:.2f}x in {mode}")
+    if same:
+        words.append("no difference in " + " and ".join(filter(None, (", ".join(same[:-1]), same[-1]))))
     if not words:
         return f"{noun[0].upper()}{noun[1:]} by IOMMU mode and arm"
     return f"dmabuf to fixed, {noun}: " + ", ".join(words)

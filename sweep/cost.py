@@ -19,7 +19,7 @@ import sys
 from typing import Any, NamedTuple
 
 from sweep import env, fio, paths, plan, procstat, stats, store, table, units
-from sweep.errors import Misuse, Problem
+from sweep.errors import Impossible, Misuse, Problem
 from sweep.session import VM_DEV, Session, in_vm
 
 _JOB = "jobs/cost.fio"
@@ -92,6 +92,10 @@ class Watcher:
             # A wait in io_uring_enter counts as waiting for I/O: idle as well.
             idle = sum(map(int, re.findall(r"\.(?:idle|iowait)_sleeptime *: *(\d+)", timers)))
             now = re.search(r"now at (\d+) nsecs", timers)
+            if "idle_sleeptime" not in timers:
+                raise Impossible("cost: this kernel's /proc/timer_list does not tell the idle time, "
+                                 "so that busy time cannot be told from it to a thousandth; "
+                                 "use a 6.12 kernel")
             counts = procstat.parse(stat)
             own = sum(int(n) for line in irqs.splitlines() if re.search(r"nvme\d+q[1-9]", line)
                       for n in re.findall(r" (\d+)(?= )", line.split(":", 1)[1])[:os.cpu_count()])

@@ -36,7 +36,7 @@ def ratio(row: Row) -> str:
 
 def summary(rows: Sequence[Row]) -> str:
     """The headline table of a sweep."""
-    head = ("mode", "arm", "load", "IOPS", "95 %", "vs fixed", "maps/IO", "CPU ns/IO", "p99 us",
+    head = ("mode", "effective", "arm", "load", "IOPS", "95 %", "vs fixed", "maps/IO", "CPU ns/IO", "p99 us",
             "mismatches")
     body = []
     for r in rows:
@@ -45,9 +45,9 @@ def summary(rows: Sequence[Row]) -> str:
                 + (f" j{r['numjobs']}" if r["numjobs"] != "1" else ""))
         span = f"{units.human(float(r['iops_lo']))}..{units.human(float(r['iops_hi']))}" \
             if r["iops_lo"] else "-"
-        body.append((r["iommu_mode"], arm, load,
+        body.append((r["iommu_mode"], r["effective_mode"], arm, load,
                      units.human(float(r["iops"])) if r["iops"] else "void", span, ratio(r),
                      number(r["maps_per_io"]), number(r["cpu_ns_per_io"], "{:.0f}"),
                      f"{float(r['lat_p99_ns']) / 1000:.0f}" if r["lat_p99_ns"] else "-",
                      r["mismatches"]))
-    return columns(head, body, 3)
+    return columns(head, body, 4)

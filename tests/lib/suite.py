@@ -54,8 +54,15 @@ def state() -> dict[str, Any]:
             "driver": driver.resolve().name if driver.exists() else "",
             "drive": os.path.exists(DEV), "journal": JOURNAL.exists(), "fio": fio,
             "tracing": [p.name for p in Path("/sys/kernel/tracing/instances").iterdir()],
-            "read_ahead": Path("/sys/block/nvme0n1/queue/read_ahead_kb").read_text().strip()
-            if os.path.exists(DEV) else ""}
+            "read_ahead": setting("read_ahead_kb")}
+
+
+def setting(name: str) -> str:
+    """A setting of the drive's queue; nothing while there is no drive."""
+    try:
+        return Path(f"/sys/block/nvme0n1/queue/{name}").read_text().strip()
+    except OSError:
+        return ""
 
 
 def until(what: Any, seconds: float = 60) -> None:

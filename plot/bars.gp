@@ -4,7 +4,8 @@
 #
 # gnuplot -c plot/bars.gp DATA OUT TITLE SUBTITLE YLABEL FOOTER "MODES" "ARMS" "LEGEND|LEGEND"
 #
-# DATA has one block per arm: x y low high label. Draws OUT.svg and OUT.png.
+# DATA has one block per arm: x y low high label; low = high where there is no interval.
+# Draws OUT.svg and OUT.png.
 # An arm has the same colour in every figure; the colours (Okabe and Ito) are told apart by the
 # colour-blind, and differ in lightness and filling, so that black and white will do.
 
@@ -39,6 +40,9 @@ set label 3 ARG6 at screen 0.025, 0.025 font ",8.5" textcolor rgb "#606060" noen
 part(s, i) = i == 1 ? (strstrt(s, "|") ? s[1:strstrt(s, "|") - 1] : s) \
                     : part(s[strstrt(s, "|") + 1:*], i - 1)
 
+# No bar where there is no interval: out of the picture, as gnuplot warns of a plot of nothing.
+bar(x, low, high) = low < high ? x : -9
+
 do for [kind in "svg png"] {
 	if (kind eq "svg") {
 		set terminal svg size 900,560 dynamic font "DejaVu Sans,12" background rgb "white"
@@ -50,7 +54,7 @@ do for [kind in "svg png"] {
 	plot for [i = 1:words(arms)] ARG1 index i - 1 using 1:2 with boxes \
 		fc rgb colour(word(arms, i)) fs pattern filling(word(arms, i)) border rgb "#202020" \
 		title part(ARG9, i), \
-	     for [i = 1:words(arms)] ARG1 index i - 1 using 1:2:3:4 with yerrorbars \
+	     for [i = 1:words(arms)] ARG1 index i - 1 using (bar($1, $3, $4)):2:3:4 with yerrorbars \
 		pt 7 ps 0.05 lw 1.4 lc rgb "#000000" notitle, \
 	     for [i = 1:words(arms)] ARG1 index i - 1 using 1:4:5 with labels offset 0, 0.8 \
 		font ",10" notitle

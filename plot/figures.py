@@ -35,15 +35,15 @@ def engine_of(env: dict[str, Any]) -> str:
     return str(env.get("engine") or "unknown")
 
 
-def footer(env: dict[str, Any], repeats: str, how: str) -> str:
-    """Provenance in one line."""
+def footer(env: dict[str, Any], repeats: str, interval: bool) -> str:
+    """Provenance in one line. INTERVAL: whether there were repeats enough for one."""
     vm = env.get("vm", {})
     qemu = str(vm.get("qemu", "")).split("(", maxsplit=1)[0].replace(" emulator version", "").strip()
     machine = f"VM ({qemu or 'QEMU'})" if env.get("machine") == "vm" else "bare machine"
     return "   ".join((
         f"Linux {env.get('kernel', {}).get('release', '?')}", str(env.get("fio", "fio ?")),
         f"engine {engine_of(env)}", str(env.get("started", ""))[:10], machine,
-        f"{repeats} repeats, {how}"))
+        f"{repeats} repeats, median" + (" and 95 % bootstrap interval" if interval else "")))
 
 
 def _ratios(rows: list[Row]) -> list[tuple[str, stats.Interval]]:
@@ -66,7 +66,7 @@ def finding(rows: list[Row], noun: str) -> str:
         words.append("no difference in " + " and ".join(filter(None, (", ".join(same[:-1]), same[-1]))))
     if not words:
         return f"{noun[0].upper()}{noun[1:]} by IOMMU mode and arm"
-    return f"dmabuf to fixed, {noun}: " + ", ".join(words)
+    return f"{noun[0].upper()}{noun[1:]}, dmabuf to fixed: " + ", ".join(words)
 
 
 def intervals(rows: list[Row]) -> str:
@@ -121,7 +121,7 @@ def sweep_figures(folder: store.Folder, rows: list[Row]) -> list[Figure]:
             "title": title, "subtitle": load + intervals(some),
             "ylabel": "IOPS (emulated drive: compare bars only)"
             if env.get("emulated_drive") else "IOPS",
-            "footer": footer(env, r["repeats"], "median and 95 % bootstrap interval")})
+            "footer": footer(env, r["repeats"], bool(r["iops_lo"]))})
         out.append(Figure(name, title))
     return out
 
@@ -135,5 +135,5 @@ def cost_figures(folder: store.Folder, rows: list[Row]) -> list[Figure]:
         "title": title,
         "subtitle": load_name(rows[0]) + intervals(rows),
         "ylabel": "instructions per I/O, whole machine but idle",
-        "footer": footer(folder.env(), rows[0]["repeats"], "median and 95 % bootstrap interval")})
+        "footer": footer(folder.env(), rows[0]["repeats"], bool(rows[0]["lo"]))})
     return [Figure("cost", title)]

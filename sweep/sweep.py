@@ -16,9 +16,9 @@ _JOB = "jobs/randread.fio"
 _PREFILL = "jobs/prefill.fio"
 _VM_DRIVE = "256M"
 _DEFAULT = {"modes": ",".join(plan.MODES), "arms": "fixed,dmabuf", "exporter": "udmabuf",
-            "rw": "randread", "bs": "4k", "iodepth": "32", "numjobs": "1", "repeat": "5",
+            "rw": "randread", "bs": "4k", "iodepth": "32", "numjobs": "1", "repeat": "6",
             "runtime": "10"}
-_QUICK = {"repeat": "5", "runtime": "1"}
+_QUICK = {"runtime": "1"}
 
 
 def _axes(args: argparse.Namespace) -> dict[str, str]:

@@ -12,7 +12,6 @@ import errno
 import json
 import os
 import re
-import sys
 import time
 from typing import Any
 
@@ -24,6 +23,8 @@ _NAMES = {v: k for k, v in TYPES.items()}
 NONE = "none"
 _JOURNALS = "/run/fio-dmabuf"
 _WAIT = 60.0
+# What looks at a new drive and lets go of it has this long.
+_SETTLE = 3.0
 # Settings of a drive's queue that a new bind resets and people do change.
 _KEPT = ("scheduler", "nomerges", "rq_affinity", "iostats", "wbt_lat_usec", "read_ahead_kb")
 
@@ -109,6 +110,15 @@ def _neighbours(pci: str) -> list[str]:
             if d != pci and driver_of(d) not in ("", "pcieport", "vfio-pci")]
 
 
+def _user_of(pci: str, own: str) -> str:
+    """Who uses a disk of a controller, in words; `own` is the one that we hold, if any."""
+    for n in device.disks_of(pci):
+        user = device.in_use(n) or (device.claimed(n) if n != own else "")
+        if user:
+            return user
+    return ""
+
+
 def refuse_lost(dev: str) -> None:
     """Refuses a drive that is gone because a killed run left it without its driver."""
     if not os.path.exists(dev) and any(note["device"] == dev for note in journals()):
@@ -169,12 +179,11 @@ class Switcher:
         why = self.can_switch()
         if why:
             raise Misuse(f"--device {self.dev}: {why}")
-        for n in device.disks_of(self.pci):
-            # All of the controller goes away for a moment, not only this namespace.
-            user = device.in_use(n) or (n != self.name and device.claimed(n))
-            if user:
-                raise Misuse(f"--device {self.dev}: cannot unbind its controller {self.pci}: "
-                             f"{user}; free it first")
+        # All of the controller goes away for a moment, not only this namespace.
+        user = _user_of(self.pci, self.name)
+        if user:
+            raise Misuse(f"--device {self.dev}: cannot unbind its controller {self.pci}: {user}; "
+                         "free it first")
         if not self._note:
             self._begin()
         self._switch(TYPES.get(mode, mode))
@@ -188,7 +197,8 @@ class Switcher:
         kept = {k: paths.read(f"{queue}/{k}", "") for k in _KEPT}
         m = re.search(r"\[(.+?)\]", kept["scheduler"])
         kept["scheduler"] = m.group(1) if m else ""
-        self._note = {
+        process.undo_on_signal(self.restore)
+        note = {
             "pci": self.pci, "type": paths.read(f"{group_of(self.pci)}/type"),
             "driver": driver_of(self.pci), "device": self.dev, "identity": list(self.identity),
             "queue": {k: v for k, v in kept.items() if v}, "pid": os.getpid(),
@@ -197,7 +207,9 @@ class Switcher:
             # before that stays noted.
             "previous": _noted(self.pci),
         }
-        _save(self._note)
+        with process.Shield():
+            _save(note)
+            self._note = note
 
     def _switch(self, kind: str) -> None:
         """Unbind, type, bind, wait. Interrupted anywhere, restore() can go on from there."""
@@ -230,16 +242,16 @@ class Switcher:
                     os.close(os.open(f"/dev/{name}", os.O_RDONLY | os.O_CLOEXEC))
                     if name != self.name:
                         # The kernel numbers namespaces in the order in which it finds them.
-                        sys.stderr.write(f"{self.dev} came back as /dev/{name}; the same drive is "
-                                         "gone on with\n")
+                        process.say(f"{self.dev} came back as /dev/{name}; the same drive is gone "
+                                    "on with")
                         self.name = name
                     return
                 except OSError as e:
                     if e.errno not in (errno.ENXIO, errno.ENODEV, errno.EBUSY, errno.ENOENT):
                         raise
             if time.monotonic() > deadline:
-                raise Problem(f"{self.dev}: did not come back within {_WAIT:.0f} s after its driver "
-                              f"was bound to {self.pci} again; see dmesg")
+                raise Problem(f"{self.dev}: did not come back within {_WAIT:.0f} s after its "
+                              f"driver was bound to {self.pci} again; see dmesg")
             time.sleep(0.02)
 
     def _tune(self) -> None:
@@ -251,14 +263,12 @@ class Switcher:
                 try:
                     paths.write(path, value)
                 except OSError as e:
-                    sys.stderr.write(f"{path}: cannot be put back to {value}: {e.strerror}\n")
+                    process.say(f"{path}: cannot be put back to {value}: {e.strerror}")
 
     def keep(self) -> None:
         """Leaves the mode as it is; the journal still knows what was there (iommu set)."""
         if self._note:
-            previous = self._note["previous"]
-            self._note = previous or {**self._note, "chosen": True}
-            _save(self._note)
+            _save(self._note["previous"] or {**self._note, "chosen": True})
         self.close()
 
     def close(self) -> None:
@@ -274,6 +284,7 @@ class Switcher:
                 if self._note:
                     if (paths.read(f"{group_of(self.pci)}/type") != self._note["type"]
                             or driver_of(self.pci) != self._note["driver"]):
+                        self._wait_for_users()
                         self._keep_open = False
                         self._switch(self._note["type"])
                     if self._note["previous"]:
@@ -283,6 +294,15 @@ class Switcher:
                     self._note = {}
             finally:
                 self.close()
+
+    def _wait_for_users(self) -> None:
+        """Others may have taken the drive, or its neighbours, since: not under their feet."""
+        deadline = time.monotonic() + _SETTLE
+        while user := _user_of(self.pci, self.name if self._fd >= 0 else ""):
+            if time.monotonic() > deadline:
+                raise Problem(f"{self.dev}: its IOMMU mode cannot be put back: {user}; free it, "
+                              f"and run fio-dmabuf iommu restore {self.dev}")
+            time.sleep(0.1)
 
 
 def restore(dev: str) -> str:
@@ -300,10 +320,9 @@ def restore(dev: str) -> str:
         if _alive(note):
             raise Misuse(f"iommu restore {dev}: process {note['pid']} is using it now; end that "
                          "first, it puts the mode back itself")
-        for n in device.disks_of(who.pci):
-            user = device.in_use(n)
-            if user and mode_of(who.pci) != _NAMES.get(note["type"], note["type"]):
-                raise Misuse(f"iommu restore {dev}: in use: {user}; free it first")
+        user = _user_of(who.pci, "")
+        if user and mode_of(who.pci) != _NAMES.get(note["type"], note["type"]):
+            raise Misuse(f"iommu restore {dev}: in use: {user}; free it first")
         s = Switcher.__new__(Switcher)
         s.name, s.identity, s.pci = os.path.basename(note["device"]), who, who.pci
         s._keep_open, s._fd, s._note = False, -1, note

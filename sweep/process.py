@@ -8,7 +8,6 @@ Python itself runs under emulation.
 import os
 import select
 import signal
-import sys
 import time
 from collections.abc import Callable
 from types import FrameType
@@ -19,12 +18,40 @@ from sweep.errors import Interrupted, Problem
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _GRACE = 5.0
 _state: dict[str, int] = {"interrupted": 0, "shielded": 0}
+_undo: list[Callable[[], None]] = []
+
+
+def say(text: str) -> None:
+    """A line for the user, where nothing may go wrong: who reads may be gone, a terminal that was
+    closed for one, and a signal can come in the middle of another line."""
+    try:
+        os.write(2, text.encode() + b"\n")
+    except OSError:
+        pass
+
+
+def undo_on_signal(step: Callable[[], None]) -> None:
+    """Has undo_all() call `step`, which must be harmless where all is put back already.
+
+    `with` and `finally` put things back, but a signal can raise Interrupted after a change and
+    before they are in force, or just as they begin.
+    """
+    _undo.append(step)
+
+
+def undo_all() -> None:
+    """What comes last after Interrupted: there is no second one to cut it short."""
+    if _undo:
+        try:
+            _undo.pop()()
+        finally:
+            undo_all()
 
 
 def _on_signal(signum: int, _frame: FrameType | None) -> None:
     if _state["interrupted"]:
         # Once is enough: a second Ctrl-C must not cut short what puts the machine back.
-        sys.stderr.write("putting the machine back, please wait\n")
+        say("putting the machine back, please wait")
         return
     _state["interrupted"] = 1
     _state["signum"] = signum
@@ -74,7 +101,7 @@ def _end(pid: int, pidfd: int) -> None:
             pass
         if _reap(pid, pidfd, seconds) is not None:
             return
-    sys.stderr.write(f"process {pid} does not die (stuck in the kernel?); going on without it\n")
+    say(f"process {pid} does not die (stuck in the kernel?); going on without it")
 
 
 def _opened(fd: int, to: str | int) -> tuple[int, ...] | tuple[int, int, str, int, int]:

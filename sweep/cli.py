@@ -3,7 +3,6 @@
 
 import argparse
 import os
-import sys
 from typing import NoReturn
 
 from sweep import plan, process
@@ -91,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _iommu(args: argparse.Namespace) -> int:
-    from sweep import device, iommu
+    from sweep import device, iommu, proof
     if args.what == "set":
         if not args.mode:
             raise Misuse(f"iommu set {args.dev}: no mode; choose from {', '.join(plan.MODES)}")
@@ -102,6 +101,7 @@ def _iommu(args: argparse.Namespace) -> int:
         if os.geteuid():
             raise Misuse(f"iommu restore {args.dev}: no permission; run as root")
         print(iommu.restore(args.dev))
+        proof.remove_stale()
         return 0
     iommu.refuse_lost(args.dev)
     name = device.block_name(args.dev, "DEV")
@@ -115,10 +115,11 @@ def _iommu(args: argparse.Namespace) -> int:
     switcher = iommu.Switcher(device.check(args.dev, None, False))
     try:
         switcher.set(mode)
+        with process.Shield():
+            switcher.keep()
     except BaseException:
         switcher.restore()
         raise
-    switcher.keep()
     print(f"{switcher.dev}: {switcher.mode()}; fio-dmabuf iommu restore {switcher.dev} puts back "
           "what was there")
     return 0
@@ -146,13 +147,15 @@ def main(argv: list[str]) -> int:
     args = _parser().parse_args(argv)
     process.catch_signals()
     try:
-        return _run(args)
+        try:
+            return _run(args)
+        except Interrupted as e:
+            process.undo_all()
+            process.say("fio-dmabuf: stopped by a signal; what was changed has been put back")
+            return 128 + e.signum
     except Problem as e:
-        sys.stderr.write(f"fio-dmabuf: {e}\n")
+        process.say(f"fio-dmabuf: {e}")
         return e.status
-    except Interrupted as e:
-        sys.stderr.write("fio-dmabuf: stopped by a signal; what was changed has been put back\n")
-        return 128 + e.signum
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 1

@@ -29,7 +29,6 @@ class Run(NamedTuple):
     lat_p50_ns: float
     lat_p99_ns: float
     lat_p999_ns: float
-    runtime_ms: float
     counters: Json
     json: Json
 
@@ -66,26 +65,26 @@ def binary(option: str | None) -> str:
         return option
     for line in paths.read(os.path.join(paths.TOP, "config-host.mak"), "").splitlines():
         key, _, value = line.partition("=")
-        if key.strip() in ("FIO", "FIO_BIN", "CONFIG_FIO") and value.strip():
-            return value.strip()
+        if key == "FIO":
+            return value
     return "fio"
 
 
 def version(fio: str) -> str:
     """`fio-3.33`, or a Problem that says what is missing."""
-    out = "/tmp/.fio-dmabuf-version.%d" % os.getpid()
+    out = os.memfd_create("fio-version")
     try:
         rc = process.run([fio, "--version"], stdout=out, stderr=os.devnull, cwd="/",
                          env=dict(os.environ), timeout=60)
-        text = paths.read(out, "")
+        text = os.pread(out, 4096, 0).decode(errors="replace")
     except (Problem, OSError) as e:
         raise Misuse(f"--fio {fio}: cannot be run ({e}); apt-get install fio, or name one with "
                      "--fio") from None
     finally:
-        if os.path.exists(out):
-            os.unlink(out)
+        os.close(out)
     if rc or not text.startswith("fio"):
-        raise Misuse(f"--fio {fio}: is not fio (status {rc}, says {text[:40]!r}); name fio's binary")
+        raise Misuse(f"--fio {fio}: is not fio (status {rc}, says {text[:40]!r}); name fio's "
+                     "binary")
     return text.strip()
 
 
@@ -156,7 +155,6 @@ def parse(doc: Json, counters: list[Json]) -> Run:
         iops=sum(float(s.get("iops", 0)) for s in sides),
         bw_bytes=sum(float(s.get("bw_bytes", s.get("bw", 0) * 1024)) for s in sides),
         lat_p50_ns=worst(50), lat_p99_ns=worst(99), lat_p999_ns=worst(99.9),
-        runtime_ms=max((float(s.get("runtime", 0)) for s in sides), default=0.0),
         counters=add_up(counters), json=doc)
 
 
@@ -199,4 +197,7 @@ def run(fio: str, stem: str, job_text: str, device: str, timeout: float,
         raise Failed(f"fio: {why} {where}", result.counters, result.json)
     if not result.ios:
         raise Failed(f"fio: no I/O was done: {said or 'no message'} {where}", result.counters)
+    if stem + ".counters.json" in job_text and not counters:
+        # No count of mismatches is not a count of none.
+        raise Failed(f"fio: the engine wrote no counters: {said or 'no message'} {where}", {})
     return result

@@ -4,13 +4,15 @@
 import os
 import re
 
-# Lines that mean that the repeat cannot be trusted, whatever fio says of it. The DMAR and AMD-Vi
-# ones matter most: a faulting DMA write may be reported to fio as a success.
+# Lines that mean that the repeat cannot be trusted, whatever fio says of it. The IOMMUs' ones
+# matter most: a faulting DMA write may be reported to fio as a success.
 _BAD = re.compile(
     r"BUG:|WARNING:|Oops|KASAN|KCSAN|UBSAN|DMAR:.*fault|DMAR-FR|AMD-Vi:.*(fault|FAULT|Event)"
-    r"|arm-smmu.*event|hung task|blocked for more than|soft lockup|rcu.*stall"
+    r"|arm-smmu.*event|virtio_iommu.* fault|hung task|blocked for more than|soft lockup|rcu.*stall"
     r"|nvme.*(timeout|I/O error|controller is down|Abort)|I/O error|critical .* error"
     r"|possible .*lock|general protection|Call Trace"
+    # what was not seen may have been one of these
+    r"|^\[messages lost\]$"
 )
 
 

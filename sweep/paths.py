@@ -5,7 +5,6 @@ import os
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ENGINE = os.path.join(TOP, "engine", "fio-dmabuf.so")
-JOBS = os.path.join(TOP, "jobs")
 RESULTS = os.path.join(TOP, "results")
 VM = os.path.join(TOP, "kernel", "vm")
 

@@ -11,11 +11,15 @@ import re
 import time
 from typing import NamedTuple
 
-from sweep import paths, procstat
-from sweep.errors import Impossible
+from sweep import paths, process, procstat
+from sweep.errors import Impossible, Problem
 
 _ROOTS = ("/sys/kernel/tracing", "/sys/kernel/debug/tracing")
 _TRIGGER = "hist:keys=size"
+_EVENTS = ("map", "unmap")
+_INSTANCE = "fio-dmabuf-"
+# I/O that is mapped makes an event or more each, other I/O makes none.
+_HALF = 0.5
 
 
 class Count(NamedTuple):
@@ -25,26 +29,68 @@ class Count(NamedTuple):
     unmaps: int
 
 
+def contradiction(arm: str, mode: str, maps: float | None) -> str:
+    """Why these events per I/O cannot be the arm's in that mode, in words; None is not known."""
+    if maps is None:
+        return ""
+    if arm == "dmabuf" and maps >= _HALF:
+        return (f"proof: {maps:.2f} maps per I/O, and arm=dmabuf makes none: either the path was "
+                "another, or other devices map as much meanwhile (or use --no-proof)")
+    if arm != "dmabuf" and mode in ("strict", "lazy") and maps < _HALF:
+        return (f"proof: {maps:.2f} maps per I/O, and arm={arm} makes one or more in {mode} mode: "
+                "the path was another")
+    return ""
+
+
+def _remove(instance: str) -> None:
+    """A tracing instance, with its triggers."""
+    for event in _EVENTS:
+        try:
+            paths.write(f"{instance}/events/iommu/{event}/trigger", "!" + _TRIGGER)
+        except OSError:
+            pass
+    os.rmdir(instance)
+
+
+def _root() -> str:
+    """Where tracefs is, or nothing."""
+    return next((r for r in _ROOTS if os.path.exists(f"{r}/instances")), "")
+
+
+def remove_stale() -> None:
+    """What a killed run left counts on, and would slow down the arm that maps."""
+    for name in paths.listdir(f"{_root()}/instances"):
+        pid = name.removeprefix(_INSTANCE)
+        if pid != name and pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+            _remove(f"{_root()}/instances/{name}")
+
+
 class Tracer:
     """A tracing instance, gone again on close()."""
 
     def __init__(self) -> None:
-        root = next((r for r in _ROOTS if os.path.exists(f"{r}/instances")), None)
-        if root is None:
+        root = _root()
+        if not root:
             raise Impossible("tracefs: not there (not mounted, or locked down), so the path cannot "
                              "be proved; mount -t tracefs tracefs /sys/kernel/tracing, or use "
                              "--no-proof")
         if not os.path.exists(f"{root}/events/iommu/map"):
             raise Impossible("tracefs: this kernel has no iommu trace events, so the path cannot "
                              "be proved; use --no-proof")
-        self._dir = f"{root}/instances/fio-dmabuf-{os.getpid()}"
-        os.mkdir(self._dir)
+        remove_stale()
+        self._dir = f"{root}/instances/{_INSTANCE}{os.getpid()}"
         self._on = False
+        process.undo_on_signal(self.close)
+        try:
+            os.mkdir(self._dir)
+        except OSError as e:
+            raise Impossible(f"tracefs: {self._dir}: {e.strerror}, so the path cannot be proved; "
+                             "use --no-proof") from None
 
     def start(self) -> None:
         """Counts from zero."""
         try:
-            for event in ("map", "unmap"):
+            for event in _EVENTS:
                 paths.write(f"{self._dir}/events/iommu/{event}/trigger", _TRIGGER)
         except OSError as e:
             raise Impossible(f"tracefs: the kernel refused a histogram trigger ({e.strerror}), so "
@@ -57,10 +103,11 @@ class Tracer:
         if not self._on:
             return Count(0, 0)
         found = []
-        for event in ("map", "unmap"):
-            text = paths.read(f"{self._dir}/events/iommu/{event}/hist", "")
-            m = re.search(r"Hits:\s*(\d+)", text)
-            found.append(int(m.group(1)) if m else 0)
+        for event in _EVENTS:
+            m = re.search(r"Hits:\s*(\d+)", paths.read(f"{self._dir}/events/iommu/{event}/hist"))
+            if not m:
+                raise Problem(f"tracefs: no count of iommu {event} events; use --no-proof")
+            found.append(int(m.group(1)))
             paths.write(f"{self._dir}/events/iommu/{event}/trigger", "!" + _TRIGGER)
         self._on = False
         return Count(*found)
@@ -76,9 +123,8 @@ class Tracer:
         return self.stop()
 
     def close(self) -> None:
-        if self._on:
-            self.stop()
-        os.rmdir(self._dir)
+        if os.path.exists(self._dir):
+            _remove(self._dir)
 
 
 class LateStart:

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sweep import fio, iommu, kmsg, paths, procstat, proof, store, units
-from sweep.errors import Problem
+from sweep.errors import Impossible, Problem
 from sweep.plan import NO_EXPORTER, Plan, Point, Step
 
 _QUIET_SECONDS = 0.25
@@ -75,11 +75,14 @@ class Runner:
         reasons = []
         try:
             self._measure(p, stem, row)
+        except Impossible:
+            raise
         except Problem as e:
             # An arm that has never worked is not a matter of one bad repeat.
             if (p.arm, p.exporter) not in self._worked and not row.get("mismatches"):
                 raise Problem(f"{p.name}: {e}") from e
             reasons.append(str(e))
+        reasons += filter(None, [proof.contradiction(p.arm, p.mode, row.get("maps_per_io"))])
         row["mode_after"] = self.switcher.mode()
         lines = self.log.new()
         with open(f"{stem}/kernel.log", "w", encoding="utf-8") as f:

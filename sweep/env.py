@@ -11,8 +11,8 @@ from sweep import device, iommu, paths
 _OPTIONS = ("IOMMU_DEFAULT_DMA_STRICT", "IOMMU_DEFAULT_DMA_LAZY", "IOMMU_DEFAULT_PASSTHROUGH",
             "DMABUF_MOVE_NOTIFY", "UDMABUF", "DMABUF_HEAPS", "PREEMPT", "PREEMPT_VOLUNTARY",
             "PREEMPT_NONE", "HZ", "NO_HZ_IDLE", "NO_HZ_FULL", "IRQ_TIME_ACCOUNTING", "KASAN",
-            "PROVE_LOCKING", "DEBUG_ATOMIC_SLEEP", "INIT_ON_ALLOC_DEFAULT_ON", "PAGE_TABLE_ISOLATION",
-            "MITIGATION_PAGE_TABLE_ISOLATION", "NVME_MULTIPATH")
+            "PROVE_LOCKING", "DEBUG_ATOMIC_SLEEP", "INIT_ON_ALLOC_DEFAULT_ON",
+            "PAGE_TABLE_ISOLATION", "MITIGATION_PAGE_TABLE_ISOLATION", "NVME_MULTIPATH")
 
 
 def _config() -> dict[str, str]:
@@ -42,7 +42,7 @@ def _cpu() -> dict[str, Any]:
     }
 
 
-def collect(name: str, fio_version: str, prefilled: bool) -> dict[str, Any]:
+def collect(name: str, fio_version: str) -> dict[str, Any]:
     """Everything that is known before the first run."""
     u = os.uname()
     cpu = _cpu()
@@ -62,6 +62,6 @@ def collect(name: str, fio_version: str, prefilled: bool) -> dict[str, Any]:
                   "group": os.path.basename(iommu.group_of(device.pci_of(name)))},
         "cpu": cpu, "memory_kb": paths.read("/proc/meminfo", "0 0").split()[1],
         "clocksource": paths.read(clock, ""),
-        "drive": drive, "prefilled": prefilled, "fio": fio_version,
+        "drive": drive, "prefilled": False, "fio": fio_version,
         "udmabuf_size_limit_mb": paths.read("/sys/module/udmabuf/parameters/size_limit_mb", ""),
     }

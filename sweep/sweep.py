@@ -89,6 +89,10 @@ def main(args: argparse.Namespace) -> int:
     """Runs or resumes a sweep."""
     if args.resume and args.out:
         raise Misuse(f"--out {args.out}: not with --resume, which goes on in its own folder")
+    for key in _DEFAULT:
+        if args.resume and getattr(args, key):
+            raise Misuse(f"--{key} {getattr(args, key)}: not with --resume, which goes on with its "
+                         "own plan")
     axes = _axes(args)
     if args.vm:
         return _in_vm(args, axes)
@@ -108,17 +112,22 @@ def main(args: argparse.Namespace) -> int:
                 tracer = proof.Tracer()
             folder = resumed or store.Folder(store.new_folder(args.out, os.uname().nodename))
             fill = bool(args.destroy_data) and not args.no_prefill
-            facts = env.collect(session.name, session.fio_version, fill)
+            facts = env.collect(session.name, session.fio_version)
             if resumed:
                 _same_machine(folder, facts)
+                before = folder.env()
+                facts["started"] = before.get("started", facts["started"])
+                facts["prefilled"] = bool(before.get("prefilled")) and not args.no_prefill
             else:
                 folder.write_plan(made)
             folder.merge_env(facts)
             runner = Runner(made, folder, session.switcher, session.fio, tracer)
             if fill:
                 _prefill(session.fio, folder, session.switcher.dev)
+                folder.merge_env({"prefilled": True})
             void = runner.run()
-            folder.merge_env({"engine": runner.engine})
+            if runner.engine:
+                folder.merge_env({"engine": runner.engine})
         finally:
             with Shield():
                 if runner:
@@ -142,5 +151,5 @@ def _same_machine(folder: store.Folder, facts: dict[str, Any]) -> None:
             ("drive", before.get("drive", {}).get("serial"), facts["drive"]["serial"]),
             ("fio", before.get("fio"), facts["fio"])):
         if old is not None and old != new:
-            raise Misuse(f"--resume {folder.path}: was run with {what} {old}, this is {new}; start a "
-                         "new run")
+            raise Misuse(f"--resume {folder.path}: was run with {what} {old}, this is {new}; "
+                         "start a new run")

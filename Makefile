@@ -42,6 +42,7 @@ C_TESTS		= $(patsubst %.c,%,$(wildcard tests/*/*.c))
 # What tests/kernel/ runs inside the guest.
 GUEST_TESTS	= $(patsubst %.c,build/%,$(filter-out %/common.c,$(wildcard tests/kernel/guest/*.c)))
 ENGINE		= engine/fio-dmabuf.so
+libdir		= $(prefix)/lib/fio-dmabuf
 
 all: $(ENGINE)
 
@@ -92,7 +93,7 @@ build/tests/kernel/guest/%: tests/kernel/guest/%.c tests/kernel/guest/common.c \
 -include $(wildcard engine/*.d tests/*/*.d)
 
 install: all
-	$(call QUIET_INSTALL,$(prefix)/lib/fio-dmabuf)install -D -m 755 -t $(DESTDIR)$(prefix)/lib/fio-dmabuf $(ENGINE)
+	$(call QUIET_INSTALL,$(libdir))install -D -m 755 -t $(DESTDIR)$(libdir) $(ENGINE)
 
 kernel:
 	$(Q)kernel/build >/dev/null

@@ -22,7 +22,8 @@ class Figure(NamedTuple):
 
 def arm_name(row: Row) -> str:
     """`fixed`, or `dmabuf (udmabuf)`."""
-    return row["arm"] if row["exporter"] == plan.NO_EXPORTER else f"{row['arm']} ({row['exporter']})"
+    return row["arm"] if row["exporter"] == plan.NO_EXPORTER \
+        else f"{row['arm']} ({row['exporter']})"
 
 
 def load_name(row: Row) -> str:
@@ -38,7 +39,8 @@ def engine_of(env: dict[str, Any]) -> str:
 def footer(env: dict[str, Any], repeats: str, interval: bool) -> str:
     """Provenance in one line. INTERVAL: whether there were repeats enough for one."""
     vm = env.get("vm", {})
-    qemu = str(vm.get("qemu", "")).split("(", maxsplit=1)[0].replace(" emulator version", "").strip()
+    qemu = str(vm.get("qemu", "")).split("(", maxsplit=1)[0]
+    qemu = qemu.replace(" emulator version", "").strip()
     machine = f"VM ({qemu or 'QEMU'})" if env.get("machine") == "vm" else "bare machine"
     return "   ".join((
         f"Linux {env.get('kernel', {}).get('release', '?')}", str(env.get("fio", "fio ?")),
@@ -63,7 +65,8 @@ def finding(rows: list[Row], noun: str) -> str:
         else:
             words.append(f"{r.mid:.2f}x in {mode}")
     if same:
-        words.append("no difference in " + " and ".join(filter(None, (", ".join(same[:-1]), same[-1]))))
+        listed = " and ".join(filter(None, (", ".join(same[:-1]), same[-1])))
+        words.append(f"no difference in {listed}")
     if not words:
         return f"{noun[0].upper()}{noun[1:]} by IOMMU mode and arm"
     return f"{noun[0].upper()}{noun[1:]}, dmabuf to fixed: " + ", ".join(words)

@@ -40,13 +40,13 @@ def _sweep_blocks(folder: store.Folder, rows: list[Row]) -> list[Block]:
             r["eagain"], r["errors"], r["mismatches"]))
     out.append(("table", (head, body)))
     if env.get("emulated_drive"):
-        out.append(("p", "The drive is emulated. The ratio between arms on it, the proof columns and "
-                         "the checks stand; the absolute figures say nothing of a real drive and "
+        out.append(("p", "The drive is emulated. The ratio between arms on it, the proof columns "
+                         "and the checks stand; the absolute figures say nothing of a real drive and "
                          "must not be set beside one's."))
     n = min((int(r["repeats"]) for r in rows), default=0)
     if n:
-        out.append(("p", f"Ratios are medians over repeats run side by side; an interval that holds "
-                         f"1 is called no difference. With {n} repeats no interval can hold the "
+        out.append(("p", f"Ratios are medians over repeats run side by side; an interval that "
+                         f"holds 1 is called no difference. With {n} repeats no interval can hold the "
                          f"true median with more than {100 * stats.coverage(n):.0f} % "
                          "certainty."))
     void = [r for r in folder.rows() if r["status"] != "ok"]
@@ -112,7 +112,8 @@ def _env_blocks(folder: store.Folder) -> list[Block]:
                 f"{cpu.get('governor', '')}"),
         ("clocksource", env.get("clocksource", "")),
         ("drive", f"{drive.get('model', '')}, {drive.get('bytes', 0) / 1e9:.1f} GB, PCI "
-                  f"{drive.get('pci', '')}, filled before: {'yes' if env.get('prefilled') else 'no'}"),
+                  f"{drive.get('pci', '')}, filled before: "
+                  f"{'yes' if env.get('prefilled') else 'no'}"),
         ("fio", env.get("fio", "")), ("engine", figures.engine_of(env)),
         ("started", env.get("started", "")),
     ]
@@ -145,7 +146,8 @@ def blocks_of(path: str) -> tuple[store.Folder, list[Block]]:
     found = [n for n in ("points.csv", "cost.csv", "verify.csv")
              if os.path.exists(folder.file(n))]
     if not found:
-        raise Misuse(f"report {path}: not a run folder (no points.csv, cost.csv or verify.csv in it)")
+        raise Misuse(f"report {path}: not a run folder (no points.csv, cost.csv or verify.csv in "
+                     "it)")
     os.makedirs(folder.file("figures"), exist_ok=True)
     out: list[Block] = []
     if "points.csv" in found:
@@ -196,8 +198,8 @@ def _inline(folder: store.Folder, figure: figures.Figure) -> str:
 
 
 def _html(blocks: list[Block]) -> str:
-    out = ["<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\"><title>fio-dmabuf report</title>"
-           f"<style>{_CSS}</style><h1>fio-dmabuf report</h1>"]
+    out = ["<!DOCTYPE html><html lang=\"en\"><meta charset=\"utf-8\">"
+           f"<title>fio-dmabuf report</title><style>{_CSS}</style><h1>fio-dmabuf report</h1>"]
     for kind, what in blocks:
         if kind in ("h2", "p"):
             out.append(f"<{kind}>{html.escape(what)}</{kind}>")
@@ -224,7 +226,8 @@ def main(runs: list[str]) -> int:
         if any(kind == "h2" and "Throughput" in what for kind, what in blocks):
             blocks += _published()
         blocks += [b for f, _ in some for b in _env_blocks(f)]
-        for name, text in (("report.md", _markdown(blocks, folder)), ("report.html", _html(blocks))):
+        for name, text in (("report.md", _markdown(blocks, folder)),
+                           ("report.html", _html(blocks))):
             with open(folder.file(name), "w", encoding="utf-8") as f:
                 f.write(text)
         print(f"{folder.path}/report.html")

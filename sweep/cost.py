@@ -93,8 +93,8 @@ class Watcher:
             idle = sum(map(int, re.findall(r"\.(?:idle|iowait)_sleeptime *: *(\d+)", timers)))
             now = re.search(r"now at (\d+) nsecs", timers)
             if "idle_sleeptime" not in timers:
-                raise Impossible("cost: this kernel's /proc/timer_list does not tell the idle time, "
-                                 "so that busy time cannot be told from it to a thousandth; "
+                raise Impossible("cost: this kernel's /proc/timer_list does not tell the idle "
+                                 "time, so that busy time cannot be told from it to a thousandth; "
                                  "use a 6.12 kernel")
             counts = procstat.parse(stat)
             own = sum(int(n) for line in irqs.splitlines() if re.search(r"nvme\d+q[1-9]", line)

@@ -123,7 +123,8 @@ def to_json(plan: Plan) -> str:
     head = {k: v for k, v in plan._asdict().items() if k != "steps"}
     rows = [{"repeat": s.repeat, **s.point._asdict()} for s in plan.steps]
     lines = ",\n".join("    " + json.dumps(r) for r in rows)
-    return json.dumps({"version": 1, **head}, indent=2)[:-2] + f',\n  "steps": [\n{lines}\n  ]\n}}\n'
+    return (json.dumps({"version": 1, **head}, indent=2)[:-2]
+            + f',\n  "steps": [\n{lines}\n  ]\n}}\n')
 
 
 def from_json(text: str) -> Plan:

@@ -54,8 +54,8 @@ class Session:
         if "dmabuf" in arms and not device.pci_nvme(self.name):
             why = "is an NVMe multipath head; boot with nvme_core.multipath=N" \
                 if device.multipath_head(self.name) else "is not a PCI NVMe drive"
-            raise Misuse(f"--arms dmabuf: /dev/{self.name} {why}: the kernel takes dma-bufs for PCI "
-                         "NVMe drives only; use --arms fixed,plain or name another drive")
+            raise Misuse(f"--arms dmabuf: /dev/{self.name} {why}: the kernel takes dma-bufs for "
+                         "PCI NVMe drives only; use --arms fixed,plain or name another drive")
 
 
 def in_vm(args: argparse.Namespace, what: str, axes: list[str], options: list[str],
@@ -63,15 +63,16 @@ def in_vm(args: argparse.Namespace, what: str, axes: list[str], options: list[st
     """The host's half of --vm: the same command in the guest, on its scratch drive."""
     from sweep import vm
     if getattr(args, "destroy_data", None):
-        raise Misuse(f"--destroy-data {args.destroy_data}: not with --vm, which has a scratch drive "
-                     "of its own")
+        raise Misuse(f"--destroy-data {args.destroy_data}: not with --vm, which has a scratch "
+                     "drive of its own")
     if args.kernel and not os.path.isfile(args.kernel):
         raise Misuse(f"--kernel {args.kernel}: no such file; name a bzImage")
     fio.need_engine()
     facts = {"vm": vm.host_facts()}
     where = ["--resume" if folder else "--out"]
     if folder is None:
-        folder = store.Folder(store.new_folder(args.out, "vm", "" if what == "sweep" else f"-{what}"))
+        kind = "" if what == "sweep" else f"-{what}"
+        folder = store.Folder(store.new_folder(args.out, "vm", kind))
         folder.merge_env(facts)
     where.append(folder.path)
     command = ["./fio-dmabuf", what, *axes, "--quiet", "--fio", fio.binary(args.fio), *where]

@@ -36,8 +36,8 @@ def ratio(row: Row) -> str:
 
 def summary(rows: Sequence[Row]) -> str:
     """The headline table of a sweep."""
-    head = ("mode", "effective", "arm", "load", "IOPS", "95 %", "vs fixed", "maps/IO", "CPU ns/IO", "p99 us",
-            "mismatches")
+    head = ("mode", "effective", "arm", "load", "IOPS", "95 %", "vs fixed", "maps/IO", "CPU ns/IO",
+            "p99 us", "mismatches")
     body = []
     for r in rows:
         arm = r["arm"] if r["exporter"] == "none" else f"{r['arm']} ({r['exporter']})"

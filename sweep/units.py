@@ -11,7 +11,8 @@ def size(text: str, option: str) -> int:
     word = text.strip().lower().removesuffix("ib").removesuffix("b")
     digits = word.rstrip("kmgt")
     if not digits.isdigit() or word[len(digits):] not in _SUFFIX or int(digits) == 0:
-        raise Misuse(f"{option} {text}: not a size; give bytes or a number with k, M or G, as in 4k")
+        raise Misuse(f"{option} {text}: not a size; give bytes or a number with k, M or G, as in "
+                     "4k")
     return int(digits) * _SUFFIX[word[len(digits):]]
 
 

@@ -4,6 +4,8 @@
 import os
 import re
 
+from sweep.errors import Impossible
+
 # Lines that mean that the repeat cannot be trusted, whatever fio says of it. The IOMMUs' ones
 # matter most: a faulting DMA write may be reported to fio as a success.
 _BAD = re.compile(
@@ -20,7 +22,11 @@ class KernelLog:
     """Reads /dev/kmsg from the moment it is made."""
 
     def __init__(self) -> None:
-        self._fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            self._fd = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK)
+        except OSError as e:
+            raise Impossible(f"/dev/kmsg: {e.strerror}, so what the kernel complains of could not "
+                             "be seen; run as root, outside a container") from None
         os.lseek(self._fd, 0, os.SEEK_END)
 
     def new(self) -> list[str]:

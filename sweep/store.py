@@ -55,8 +55,10 @@ def new_folder(out: str | None, host: str, what: str = "") -> str:
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
         out = os.path.join(paths.RESULTS, f"{stamp}-{host}{what}-{engine_id()}")
     out = os.path.abspath(out)
-    if os.path.exists(os.path.join(out, "plan.json")):
-        raise Misuse(f"--out {out}: holds a run already; name another folder, or --resume it")
+    for name in ("plan.json", "runs.csv", "verify.csv"):
+        if os.path.exists(os.path.join(out, name)):
+            raise Misuse(f"--out {out}: holds a run already ({name}); name another folder, or "
+                         "--resume a sweep")
     try:
         os.makedirs(os.path.join(out, "raw"), exist_ok=True)
     except OSError as e:

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any
 
-from sweep import env, fio, iommu, paths, plan, proof, store, table, units
+from sweep import env, fio, iommu, paths, plan, proof, stats, store, table, units
 from sweep.errors import Misuse, Problem
 from sweep.process import Shield
 from sweep.runner import Runner
@@ -55,6 +55,10 @@ def make_plan(axes: dict[str, str], mode_now: str, quick: bool) -> plan.Plan:
 
 def _headline(folder: store.Folder, rows: list[store.Row]) -> None:
     print(table.summary(rows))
+    few = min((int(r["repeats"]) for r in rows if r["iops_lo"]), default=0)
+    if few and stats.coverage(few) < 0.95:
+        print(f"With {few} repeats no interval holds the true median with more than "
+              f"{100 * stats.coverage(few):.0f} % certainty.")
     facts = folder.env()
     if facts.get("emulated_drive"):
         print("Emulated drive: ratios and proofs stand, absolute IOPS say nothing of real drives.")

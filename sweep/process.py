@@ -15,7 +15,7 @@ from typing import Any
 
 from sweep.errors import Interrupted, Problem
 
-STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _GRACE = 5.0
 _state: dict[str, int] = {"interrupted": 0, "shielded": 0}
 _undo: list[Callable[[], None]] = []
@@ -60,7 +60,7 @@ def _on_signal(signum: int, _frame: FrameType | None) -> None:
 
 
 def catch_signals() -> None:
-    """From here on SIGINT, SIGTERM and SIGHUP raise Interrupted, once."""
+    """From here on these raise Interrupted, once."""
     for s in STOPS:
         signal.signal(s, _on_signal)
 

@@ -61,7 +61,8 @@ def remove_stale() -> None:
     """What a killed run left counts on, and would slow down the arm that maps."""
     for name in paths.listdir(f"{_root()}/instances"):
         pid = name.removeprefix(_INSTANCE)
-        if pid != name and pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+        if pid != name and pid.isdigit() and (
+                int(pid) == os.getpid() or not os.path.exists(f"/proc/{pid}")):
             _remove(f"{_root()}/instances/{name}")
 
 

@@ -75,6 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--repeat", default="3", help="repeats of each point (default: 3)")
     p.add_argument("--ios", default="40000", help="I/O that are counted (default: 40000)")
     p.add_argument("--kernel", metavar="FILE", help="another kernel than kernel/build's")
+    p.add_argument("--append", metavar="STR", default="",
+                   help="more for the guest kernel's command line, such as nvme.sgl_threshold=1")
     p.add_argument("--json", action="store_true", help="the table as JSON on standard output")
     p.add_argument("--guest", metavar="DEV", help=argparse.SUPPRESS)
     _common(p)

@@ -33,6 +33,8 @@ _FIRST, _LATER = 0.05, 0.4
 _SLACK = 0.006
 _PAGE = 4096
 _HUGE_PAGES = 64
+# Behind an IOMMU the kernel bounds commands to this; without one, the drive's bound is larger.
+_COMMAND = 128 << 10
 RUNS = ("repeat", "iommu_mode", "mode_before", "mode_after", "arm", "exporter", "bs", "iodepth",
         "ios", "instructions_per_io", "switches_per_io", "drive_interrupts_per_io",
         "interrupts_per_io", "raw")
@@ -133,11 +135,14 @@ def _measure(session: Session, stem: str, p: plan.Point, ios: int) -> dict[str, 
             "drive_interrupts_per_io": own / done, "interrupts_per_io": interrupts / done}
 
 
-def irregular(switches: float, drive_interrupts: float) -> str:
+def irregular(bs: int, switches: float, drive_interrupts: float) -> str:
     """Why a run is not in the regime that figures are given for; nothing if it is.
 
-    One batch: to idle and back, and one interrupt of the drive.
+    One batch: to idle and back, and one interrupt of the drive. An I/O of several commands is
+    so large that it does not matter; how its interrupts are spread is left to the reader.
     """
+    if bs > _COMMAND:
+        return ""
     for what, value, ideal in (("context switches", switches, 2 / _DEPTH),
                                ("interrupts of the drive", drive_interrupts, 1 / _DEPTH)):
         if abs(value - ideal) > _SLACK:
@@ -150,12 +155,14 @@ def _point(session: Session, folder: store.Folder, repeat: int, p: plan.Point, i
     """One repeat of one point; a run in another regime is made once more."""
     session.switcher.set(p.mode)
     before = session.switcher.mode()
+    # In the guest, which does not outlive this: as many commands in every mode.
+    paths.write(f"/sys/block/{session.switcher.name}/queue/max_sectors_kb", str(_COMMAND >> 10))
     raw = os.path.join("raw", f"{repeat}-{p.name}")
     os.mkdir(folder.file(raw))
     got: dict[str, float] = {}
     for attempt in ("run", "again"):
         got = _measure(session, folder.file(raw, attempt), p, ios)
-        why = irregular(got["switches_per_io"], got["drive_interrupts_per_io"])
+        why = irregular(p.bs, got["switches_per_io"], got["drive_interrupts_per_io"])
         if not why:
             break
         sys.stderr.write(f"{raw}: {why}; once more\n" if attempt == "run" else f"{raw}: {why}\n")
@@ -190,7 +197,8 @@ def summary(runs: list[store.Row]) -> list[store.Row]:
 def check_regime(runs: list[store.Row]) -> None:
     """Gives no figure if completions came in different ways."""
     for r in runs:
-        why = irregular(float(r["switches_per_io"]), float(r["drive_interrupts_per_io"]))
+        why = irregular(int(r["bs"]), float(r["switches_per_io"]),
+                        float(r["drive_interrupts_per_io"]))
         if why:
             raise Problem(f"cost: {r['raw']}: {why}: completions came in another way than in the "
                           "others, so no figure is given; repeat it")
@@ -260,8 +268,8 @@ def main(args: argparse.Namespace) -> int:
     for key in ("modes", "arms"):
         if getattr(args, key):
             words += [f"--{key}", getattr(args, key)]
-    status, folder = in_vm(args, "cost", words, ["--icount", "--drive", _DRIVE],
-                           300 + 120 * len(steps))
+    options = ["--icount", "--drive", _DRIVE, *(["--append", args.append] if args.append else [])]
+    status, folder = in_vm(args, "cost", words, options, 300 + 120 * len(steps))
     if status:
         return status
     runs = store.read_csv(folder.file("runs.csv"))

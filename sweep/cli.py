@@ -25,7 +25,8 @@ def _where(p: argparse.ArgumentParser, destroys: str) -> None:
     one.add_argument("--vm", action="store_true",
                      help="boot the emulated machine and run there, on a scratch drive")
     p.add_argument("--destroy-data", metavar="DEV", help=f"allow writing to DEV: {destroys}")
-    p.add_argument("--kernel", metavar="FILE", help="with --vm: another kernel than kernel/build's")
+    p.add_argument("--kernel", metavar="FILE|RELEASE", help="with --vm: another kernel: a bzImage, "
+                   "or a release of kernel/build's")
     _common(p)
 
 
@@ -74,7 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--bs", default="4k", help="one block size (default: 4k)")
     p.add_argument("--repeat", default="3", help="repeats of each point (default: 3)")
     p.add_argument("--ios", default="40000", help="I/O that are counted (default: 40000)")
-    p.add_argument("--kernel", metavar="FILE", help="another kernel than kernel/build's")
+    p.add_argument("--kernel", metavar="FILE|RELEASE", action="append",
+                   help="another kernel: a bzImage, or a release of kernel/build's; several are "
+                        "shown side by side")
     p.add_argument("--append", metavar="STR", default="",
                    help="more for the guest kernel's command line, such as nvme.sgl_threshold=1")
     p.add_argument("--json", action="store_true", help="the table as JSON on standard output")

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`fio-dmabuf cost`: instructions per I/O of the whole machine, in the VM, repeatable.
 
-Under QEMU's -icount one instruction is one nanosecond of guest time. So guest time less idle
-time over a window in which fio runs steadily, over the I/O in it, is what one I/O executes: user,
-kernel and interrupts. Nothing of it depends on the host.
+Under QEMU's -icount one instruction is one nanosecond of guest time. So the time that the kernel's
+scheduler charges to threads and to interrupts over a window in which fio runs steadily, over the
+I/O in it, is what one I/O executes: user, kernel and interrupts. Nothing of it depends on the host.
+Both are told in nanoseconds, on every release alike. The idle task is left out, and an interrupt
+that comes while a thread runs counts twice: both are some thousandths of an I/O here, where
+interrupts find the machine idle.
 
 The figure holds only while completions arrive alike. Context switches and interrupts per I/O
 are counted in the same windows, and runs whose regimes differ are not compared.
@@ -16,6 +19,7 @@ import os
 import re
 import signal
 import sys
+import time
 from typing import Any, NamedTuple
 
 from sweep import env, fio, paths, plan, procstat, stats, store, table, units
@@ -53,17 +57,36 @@ class Window(NamedTuple):
     interrupts: int
 
 
+def _nanoseconds(text: str) -> int:
+    """A time of the kernel's, in milliseconds with six decimals."""
+    whole, _, rest = text.partition(".")
+    return int(whole) * 1_000_000 + int(rest)
+
+
+def _irq_time(text: str) -> int:
+    """Interrupts of all CPUs since boot: by how much the scheduler's task clock is behind."""
+    clocks = [[_nanoseconds(t) for t in re.findall(rf"\.{name}\s*:\s*(\d+\.\d{{6}})", text)]
+              for name in ("clock", "clock_task")]
+    behind = sum(clocks[0]) - sum(clocks[1])
+    if not behind:
+        raise Impossible("cost: this kernel's scheduler does not tell the time of interrupts (with "
+                         "CONFIG_SCHED_DEBUG and CONFIG_IRQ_TIME_ACCOUNTING it does, in debugfs's "
+                         "sched/debug); use a kernel of kernel/build")
+    return behind
+
+
 class Watcher:
     """Looks at the machine twice while fio runs steadily; process.run's `watch`.
 
     What fio's start and end execute differs from run to run by more than thousands of I/O do, so
     they must not be in the window. Nor must fio's parent process, which wakes every 10 ms of
     guest time: idle time follows the host's speed, and with it the number of those. It is
-    stopped for the window; the job is a process of its own and does not miss it. A look takes
-    raw text only; what it executes is some thousandth of the window, and the same in every run.
+    stopped for the window; the job is a process of its own and does not miss it. No thread
+    comes in between during a look, and what a look executes is not counted.
     """
 
-    _FILES = ("/proc/timer_list", "/proc/stat", "/proc/interrupts")
+    _FILES = ("/proc/self/schedstat", "/proc/schedstat", "/sys/kernel/debug/sched/debug",
+              "/proc/stat", "/proc/interrupts")
 
     def __init__(self, name: str, warm: int, span: int) -> None:
         self._name = name
@@ -72,6 +95,12 @@ class Watcher:
         self._steps = [warm, span]
         self._looks: list[list[str]] = []
 
+    def _look(self) -> None:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+        time.sleep(1e-6)  # what a thread has run is charged when it leaves the processor
+        self._looks.append([paths.read(f, "") for f in (*self._FILES, self._drive)])
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
     def __call__(self, pid: int) -> float:
         now = procstat.moved(self._name)
         if now < self._due:
@@ -79,7 +108,7 @@ class Watcher:
         if len(self._steps) == 2:
             os.kill(pid, signal.SIGSTOP)
         else:
-            self._looks.append([paths.read(f) for f in (self._drive, *self._FILES)])
+            self._look()
         if not self._steps:
             os.kill(pid, signal.SIGCONT)
             self._due = 1 << 62
@@ -90,19 +119,14 @@ class Watcher:
     def windows(self) -> list[Window]:
         """Both looks."""
         out = []
-        for drive, timers, stat, irqs in self._looks:
-            # A wait in io_uring_enter counts as waiting for I/O: idle as well.
-            idle = sum(map(int, re.findall(r"\.(?:idle|iowait)_sleeptime *: *(\d+)", timers)))
-            now = re.search(r"now at (\d+) nsecs", timers)
-            if "idle_sleeptime" not in timers:
-                raise Impossible("cost: this kernel's /proc/timer_list does not tell the idle "
-                                 "time, so that busy time cannot be told from it to a thousandth; "
-                                 "use a 6.12 kernel")
+        for own_time, tasks, sched, stat, irqs, drive in self._looks:
+            ran = sum(int(line.split()[7]) for line in tasks.splitlines() if line.startswith("cpu"))
+            ran -= int(own_time.split()[0])
             counts = procstat.parse(stat)
             own = sum(int(n) for line in irqs.splitlines() if re.search(r"nvme\d+q[1-9]", line)
                       for n in re.findall(r" (\d+)(?= )", line.split(":", 1)[1])[:os.cpu_count()])
-            out.append(Window(int(now.group(1)) - idle if now else 0, procstat.moved_in(drive),
-                              counts.switches, own, counts.interrupts))
+            out.append(Window(ran + _irq_time(sched), procstat.moved_in(drive), counts.switches,
+                              own, counts.interrupts))
         return out
 
 
@@ -204,16 +228,40 @@ def check_regime(runs: list[store.Row]) -> None:
                           "others, so no figure is given; repeat it")
 
 
+def _where(r: store.Row) -> tuple[str, ...]:
+    return (r["iommu_mode"], r["arm"] if r["exporter"] == "none" else
+            f"{r['arm']} ({r['exporter']})", units.human_size(int(r["bs"])), r["iodepth"])
+
+
 def show(rows: list[store.Row]) -> str:
     """The table for people."""
-    body = [(r["iommu_mode"], r["arm"] if r["exporter"] == "none" else
-             f"{r['arm']} ({r['exporter']})", units.human_size(int(r["bs"])), r["iodepth"],
-             table.number(r["instructions_per_io"], "{:.0f}"),
+    body = [(*_where(r), table.number(r["instructions_per_io"], "{:.0f}"),
              f"{float(r['lo']):.0f}..{float(r['hi']):.0f}" if r["lo"] else "-",
              table.ratio(r), f"{float(r['switches_per_io']):.4f}",
              f"{float(r['drive_interrupts_per_io']):.4f}") for r in rows]
     return table.columns(("mode", "arm", "block", "depth", "instructions/IO", "range",
                           "vs fixed", "switches/IO", "drive irqs/IO"), body, 2)
+
+
+def show_beside(every: list[list[store.Row]]) -> str:
+    """The table of several kernels, each under its letter; the others against the first."""
+    letters = [chr(ord("A") + i) for i in range(len(every))]
+    head = ["mode", "arm", "block", "depth"]
+    for letter in letters:
+        head += [f"{letter} instr/IO", "vs fixed"] + ([f"{letter}/A"] if letter != "A" else [])
+    body = []
+    for rows in zip(*every):
+        line = list(_where(rows[0]))
+        for letter, r in zip(letters, rows):
+            line += [table.number(r["instructions_per_io"], "{:.0f}"), table.ratio(r)]
+            if letter != "A":
+                line.append(f"{_cost(r) / _cost(rows[0]):.3f}")
+        body.append(line)
+    return table.columns(head, body, 2)
+
+
+def _cost(row: store.Row) -> float:
+    return float(row["instructions_per_io"])
 
 
 def _plan(args: argparse.Namespace, modes: list[str]) -> list[plan.Step]:
@@ -257,33 +305,59 @@ def _guest(args: argparse.Namespace) -> int:
     return 0
 
 
-def main(args: argparse.Namespace) -> int:
-    """Boots the VM, measures there, presents the figures if they may be compared."""
-    if args.guest:
-        return _guest(args)
-    steps = _plan(args, plan.choose(args.modes, "--modes", plan.MODES) if args.modes
-                       else list(plan.MODES))
+def _boot(args: argparse.Namespace, steps: list[plan.Step], kernel: str | None, out: str | None
+          ) -> tuple[int, store.Folder, list[store.Row]]:
+    """Boots one kernel in the VM and measures there; figures if they may be compared."""
     words = ["--guest", VM_DEV, "--bs", args.bs, "--repeat", args.repeat,
              "--ios", args.ios]
     for key in ("modes", "arms"):
         if getattr(args, key):
             words += [f"--{key}", getattr(args, key)]
     options = ["--icount", "--drive", _DRIVE, *(["--append", args.append] if args.append else [])]
-    status, folder = in_vm(args, "cost", words, options, 300 + 120 * len(steps))
+    one = argparse.Namespace(**{**vars(args), "kernel": kernel, "out": out})
+    status, folder = in_vm(one, "cost", words, options, 300 + 120 * len(steps))
     if status:
-        return status
+        return status, folder, []
     runs = store.read_csv(folder.file("runs.csv"))
     if len(runs) != len(steps):
         raise Problem(f"cost: {len(runs)} of {len(steps)} runs were done; see {folder.path}")
     check_regime(runs)
     rows = summary(runs)
     with open(folder.file("cost.csv"), "w", encoding="utf-8", newline="") as f:
-        out = csv.DictWriter(f, COLUMNS, lineterminator="\n")
-        out.writeheader()
-        out.writerows(rows)
+        table_of = csv.DictWriter(f, COLUMNS, lineterminator="\n")
+        table_of.writeheader()
+        table_of.writerows(rows)
+    return 0, folder, rows
+
+
+def main(args: argparse.Namespace) -> int:
+    """Measures each kernel in the VM, and presents the figures."""
+    if args.guest:
+        return _guest(args)
+    steps = _plan(args, plan.choose(args.modes, "--modes", plan.MODES) if args.modes
+                       else list(plan.MODES))
+    kernels: list[str | None] = args.kernel or [None]
+    if len(kernels) > 26:
+        raise Misuse(f"--kernel: {len(kernels)} are too many")
+    done = []
+    for n, kernel in enumerate(kernels, 1):
+        out = os.path.join(args.out, str(n)) if args.out and len(kernels) > 1 else args.out
+        status, folder, rows = _boot(args, steps, kernel, out)
+        if status:
+            return status
+        facts = folder.env()
+        done.append({"run": folder.path, "kernel": facts["kernel"]["release"],
+                     "dma_mapping": facts["dma_mapping"]["kind"], "rows": rows})
     if args.json:
-        print(json.dumps({"run": folder.path, "rows": rows}, indent=2))
+        print(json.dumps({k: done[0][k] for k in ("run", "rows")} if len(done) == 1
+                         else {"kernels": done}, indent=2))
     elif not args.quiet:
-        print(show(rows))
-        print(f"run folder: {folder.path}")
+        if len(done) > 1:
+            for n, d in enumerate(done):
+                print(f"{chr(ord('A') + n)}: {d['kernel']}, DMA mapping of fixed: "
+                      f"{d['dma_mapping']}; run folder: {d['run']}")
+            print(show_beside([d["rows"] for d in done]))
+        else:
+            print(show(done[0]["rows"]))
+            print(f"run folder: {done[0]['run']}")
     return 0

@@ -2,6 +2,7 @@
 """On what a run ran: the facts of env.json."""
 
 import os
+import re
 import time
 import zlib
 from typing import Any
@@ -13,6 +14,9 @@ _OPTIONS = ("IOMMU_DEFAULT_DMA_STRICT", "IOMMU_DEFAULT_DMA_LAZY", "IOMMU_DEFAULT
             "PREEMPT_NONE", "HZ", "NO_HZ_IDLE", "NO_HZ_FULL", "IRQ_TIME_ACCOUNTING", "KASAN",
             "PROVE_LOCKING", "DEBUG_ATOMIC_SLEEP", "INIT_ON_ALLOC_DEFAULT_ON",
             "PAGE_TABLE_ISOLATION", "MITIGATION_PAGE_TABLE_ISOLATION", "NVME_MULTIPATH")
+
+_TWO_STEP = "blk_rq_dma_map_iter_start"
+_TWO_STEP_SINCE = [6, 17]
 
 
 def _config() -> dict[str, str]:
@@ -27,6 +31,21 @@ def _config() -> dict[str, str]:
     have = dict(line.removeprefix("CONFIG_").split("=", 1) for line in text.splitlines()
                 if line.startswith("CONFIG_"))
     return {k: have.get(k, "n") for k in _OPTIONS}
+
+
+def dma_mapping(symbols: str, release: str) -> dict[str, str]:
+    """How this kernel maps what an ordinary request carries: the before arm's way.
+
+    The block layer's iterator over the two-step DMA mapping API is what nvme-pci maps by where
+    it exists; its name tells, also where it has been taken into an older kernel.
+    """
+    if symbols:
+        there = re.search(rf"\b{_TWO_STEP}\b", symbols)
+        return {"kind": "two-step" if there else "sg_table",
+                "reason": f"{_TWO_STEP} is {'' if there else 'not '}in /proc/kallsyms"}
+    version = [int(n) for n in re.findall(r"\d+", release)[:2]]
+    return {"kind": "two-step" if version >= _TWO_STEP_SINCE else "sg_table",
+            "reason": f"/proc/kallsyms cannot be read; by the release, {release}"}
 
 
 def _cpu() -> dict[str, Any]:
@@ -58,6 +77,7 @@ def collect(name: str, fio_version: str) -> dict[str, Any]:
         "product": paths.read("/sys/class/dmi/id/product_name", ""),
         "kernel": {"release": u.release, "version": u.version, "arch": u.machine,
                    "cmdline": paths.read("/proc/cmdline", ""), "config": _config()},
+        "dma_mapping": dma_mapping(paths.read("/proc/kallsyms", ""), u.release),
         "iommu": {"kinds": iommu.kinds(), "mode_found": iommu.mode_of(device.pci_of(name)),
                   "group": os.path.basename(iommu.group_of(device.pci_of(name)))},
         "cpu": cpu, "memory_kb": paths.read("/proc/meminfo", "0 0").split()[1],

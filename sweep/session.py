@@ -3,6 +3,7 @@
 
 import argparse
 import os
+import re
 from types import TracebackType
 
 from sweep import device, fio, iommu, plan, store
@@ -65,8 +66,11 @@ def in_vm(args: argparse.Namespace, what: str, axes: list[str], options: list[st
     if getattr(args, "destroy_data", None):
         raise Misuse(f"--destroy-data {args.destroy_data}: not with --vm, which has a scratch "
                      "drive of its own")
-    if args.kernel and not os.path.isfile(args.kernel):
-        raise Misuse(f"--kernel {args.kernel}: no such file; name a bzImage")
+    kernel = args.kernel
+    if kernel and not re.fullmatch(r"\d+\.\d+", kernel):
+        if not os.path.isfile(kernel):
+            raise Misuse(f"--kernel {kernel}: no such file; name a bzImage, or a release")
+        kernel = os.path.abspath(kernel)
     fio.need_engine()
     facts = {"vm": vm.host_facts()}
     where = ["--resume" if folder else "--out"]
@@ -76,6 +80,6 @@ def in_vm(args: argparse.Namespace, what: str, axes: list[str], options: list[st
         folder.merge_env(facts)
     where.append(folder.path)
     command = ["./fio-dmabuf", what, *axes, "--quiet", "--fio", fio.binary(args.fio), *where]
-    if args.kernel:
-        options = [*options, "--kernel", os.path.abspath(args.kernel)]
+    if kernel:
+        options = [*options, "--kernel", kernel]
     return vm.boot(command, folder.path, options, timeout), folder

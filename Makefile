@@ -98,6 +98,10 @@ install: all
 kernel:
 	$(Q)kernel/build >/dev/null
 
+# To be installed on a real machine: hours. KERNEL_DEB=--minimal is for trying the packages out.
+kernel-deb:
+	$(Q)kernel/build --deb build/deb $(KERNEL_DEB)
+
 # Everything that the tests run; what they write is in build/tests. The unpatched kernel first: the
 # source tree is then left with the patches in, and a changed patch compiles what it changes.
 check: deps
@@ -138,4 +142,4 @@ distclean: clean
 	$(Q)rm -rf build config-host.mak config-host.h config.log
 
 FORCE:
-.PHONY: all check clean demo deps distclean FORCE install kernel lint
+.PHONY: all check clean demo deps distclean FORCE install kernel kernel-deb lint

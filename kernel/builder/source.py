@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Debian's Linux sources: where they come from, and the patches that go into them."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Iterable
+
+from builder.common import Progress, die, output_of, run, sync_file
+
+# The releases that there is a series for, and the suites that have them where the configured ones
+# do not. The first is what is built if nothing is said.
+RELEASES: dict[str, tuple[str, ...]] = {"6.12": (), "7.3": ("experimental", "sid")}
+# What every Debian signs its suites with, also those that the machine is not configured for.
+KEYRINGS = ("/usr/share/keyrings/debian-archive-keyring.gpg",
+            "/usr/share/keyrings/debian-archive-keyring.pgp")
+# Not needed by an x86 build: a quarter of the unpacked size.
+UNPACK_EXCLUDE = ("drivers/gpu/drm/amd/include/asic_reg", "arch/*/boot/dts")
+
+
+def package_of(release: str) -> str:
+    """The Debian package with a release's source."""
+    return f"linux-source-{release}"
+
+
+def local_source(cache: Path, release: str) -> tuple[str, Path] | None:
+    """The package's version, and its tarball or what is left of unpacking it, where it is here."""
+    package = package_of(release)
+    installed = Path(f"/usr/src/{package}.tar.xz")
+    if installed.exists():
+        version = output_of("dpkg-query", "-W", "-f", "${Version}", package)
+        if version:
+            return version, installed
+    kept = sorted((p for p in cache.glob("source-*/version")
+                   if re.match(rf"{re.escape(release)}(?!\d)", p.read_text())),
+                  key=lambda p: p.stat().st_mtime)
+    if kept:
+        return kept[-1].read_text().strip(), kept[-1]
+    return None
+
+
+def find_source(cache: Path, release: str, progress: Progress) -> tuple[str, Path]:
+    """What local_source() says, or the package fetched into the cache."""
+    local = local_source(cache, release)
+    if local:
+        return local
+    deb = fetch(cache, package_of(release), release, progress)
+    version = output_of("dpkg-deb", "-f", str(deb), "Version")
+    if not version:
+        die(f"{deb}: not a Debian package: remove it and try again")
+    return version, deb
+
+
+def fetch(folder: Path, package: str, release: str, progress: Progress) -> Path:
+    """One of a release's packages as a file in a folder, where it may be already."""
+    debs = sorted(folder.glob(f"{package}_*.deb"))
+    if not debs:
+        progress.step(f"fetching Debian's {package}")
+        if not output_of("apt-cache", "show", "--no-all-versions", package) and RELEASES[release]:
+            fetch_elsewhere(folder, package, RELEASES[release])
+        elif apt_get(folder, [], "download", package):
+            die(f"apt-get download {package} failed: run 'apt-get update' as root first; on Debian "
+                "12 the package is in the bookworm-security suite, which must be in apt's sources")
+        debs = sorted(folder.glob(f"{package}_*.deb"))
+        if not debs:
+            die(f"apt-get download {package}: no package came")
+    return debs[-1]
+
+
+def apt_get(folder: Path, options: list[str], *command: str) -> int:
+    """Run apt-get in a folder. Return: its exit status."""
+    if os.geteuid() == 0:  # apt's own user may not be able to write here
+        options = [*options, "-o", "APT::Sandbox::User=root"]
+    try:
+        return subprocess.run(["apt-get", "-q", *options, *command], cwd=folder,
+                              stdout=sys.stderr, check=False).returncode
+    except OSError as err:
+        die(f"apt-get: {err.strerror}: put the tarball of {command[-1]} into /usr/src")
+
+
+def fetch_elsewhere(cache: Path, package: str, suites: Iterable[str]) -> None:
+    """Fetch a package from suites that the machine is not configured for: from the archive that
+    it is configured for, with lists of our own, so that the system does not notice.
+    """
+    known = output_of("apt-get", "indextargets", "--format", "$(REPO_URI)|$(ORIGIN)|$(LABEL)",
+                      "Created-By: Packages")
+    archives = [line.split("|")[0] for line in known.splitlines()
+                if line.split("|")[1:] == ["Debian", "Debian"]]
+    if not archives:
+        die(f"{package} is not in apt's lists, and no archive of Debian's is, to look in its "
+            f"{' and '.join(suites)}: run 'apt-get update' as root first")
+    keyring = next((f"[signed-by={k}] " for k in KEYRINGS if os.path.exists(k)), "")
+    with tempfile.TemporaryDirectory(dir=cache, prefix="apt-") as name:
+        work = Path(name)
+        for sub in ("lists/partial", "cache/archives/partial"):
+            (work / sub).mkdir(parents=True)
+        (work / "sources.list").write_text(
+            "".join(f"deb {keyring}{archives[0]} {suite} main\n" for suite in suites))
+        options = ["-o", f"Dir::Etc::SourceList={work}/sources.list", "-o",
+                   "Dir::Etc::SourceParts=-", "-o", f"Dir::State::Lists={work}/lists", "-o",
+                   f"Dir::Cache={work}/cache", "-o", "Acquire::Languages=none"]
+        if apt_get(cache, options, "update") or apt_get(cache, options, "download", package):
+            die(f"apt-get download {package} from {' or '.join(suites)} of {archives[0]} failed: "
+                "see the lines above")
+
+
+def unpack(version: str, origin: Path, release: str, tree: Path, progress: Progress) -> None:
+    """Unpack the tarball (out of a .deb if need be) as tree/src, once."""
+    if (tree / "version").exists():
+        return
+    package = package_of(release)
+    progress.step(f"unpacking {package} {version} (about half a minute)")
+    shutil.rmtree(tree, ignore_errors=True)
+    tree.mkdir()
+    tarball = origin
+    if origin.suffix == ".deb":
+        run(["dpkg-deb", "-x", str(origin), str(tree / "deb")], f"dpkg-deb -x {origin}")
+        tarball = tree / "deb" / "usr" / "src" / f"{package}.tar.xz"
+    exclude = [f"--exclude={package}/{name}" for name in UNPACK_EXCLUDE]
+    run(["tar", "-xJf", str(tarball), "-C", str(tree), *exclude], f"tar -xJf {tarball}")
+    (tree / package).rename(tree / "src")
+    shutil.rmtree(tree / "deb", ignore_errors=True)
+    (tree / "version").write_text(version + "\n")
+    if origin.suffix == ".deb":
+        origin.unlink()
+
+
+def files_of(patches: Iterable[Path]) -> set[str]:
+    """The files that patches change, make or remove."""
+    names: set[str] = set()
+    for patch in patches:
+        for line in patch.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+            match = re.match(r"(?:---|\+\+\+) [ab]/([^\t]+)|rename (?:from|to) (.+)", line)
+            if match:
+                names.add(match.group(1) or match.group(2))
+    return names
+
+
+def put_patches(tree: Path, patches: list[Path]) -> set[str]:
+    """Make tree/src the pristine source plus the patches, touching only files that differ.
+
+    tree/pristine keeps the first content of every file that a patch ever changed.
+    Return: the files that the patches change.
+    """
+    src, pristine, listing = tree / "src", tree / "pristine", tree / "touched"
+    wanted = files_of(patches)
+    known = set(listing.read_text().split("\n")) - {""} if listing.exists() else set()
+    for name in sorted(wanted - known):
+        if (src / name).exists():
+            (pristine / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(src / name, pristine / name)
+    known |= wanted
+    listing.write_text("".join(f"{name}\n" for name in sorted(known)))
+
+    with tempfile.TemporaryDirectory(dir=tree, prefix="patching-") as name:
+        work = Path(name)
+        if pristine.exists():
+            shutil.copytree(pristine, work, dirs_exist_ok=True)
+        for patch in patches:
+            done = subprocess.run(["patch", "-p1", "-s", "-f", "-F0", "-i", str(patch)], cwd=work,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                  errors="replace", check=False)
+            if done.returncode:
+                sys.stderr.write(done.stdout)
+                die(f"{patch.name} does not apply to Linux "
+                    f"{(tree / 'version').read_text().strip()}: see the lines above")
+        for name in sorted(known):
+            sync_file(work / name, src / name)
+    return wanted

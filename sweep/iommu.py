@@ -52,8 +52,11 @@ def driver_of(pci: str) -> str:
 
 def kinds() -> list[str]:
     """The IOMMUs of the machine."""
-    words = {"dmar": "Intel VT-d", "ivhd": "AMD-Vi", "smmu": "Arm SMMU", "virtio": "virtio-iommu"}
-    found = [next((w for k, w in words.items() if k in n), n)
+    # The last one is named after its PCI device: it is told by the virtio device above it.
+    words = {"/dmar": "Intel VT-d", "/ivhd": "AMD-Vi", "smmu": "Arm SMMU",
+             "/virtio": "virtio-iommu"}
+    found = [next((w for k, w in words.items()
+                   if k in os.path.realpath(f"/sys/class/iommu/{n}")), n)
              for n in paths.listdir("/sys/class/iommu")]
     return sorted(set(found))
 

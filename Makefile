@@ -48,7 +48,7 @@ all: $(ENGINE)
 
 # Re-run what was run, when configure has changed; run it where it never was.
 # What tests and demonstrates everything also installs what that takes.
-ifneq ($(filter check demo,$(MAKECMDGOALS)),)
+ifneq ($(filter check check-kernel demo,$(MAKECMDGOALS)),)
 CONFIGURE_ARGS	= --install-deps
 endif
 config-host.mak: configure
@@ -86,7 +86,7 @@ tests/%: tests/%.c $(UNIT_OBJS) config-host.mak
 	$(QUIET_LD)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(UNIT_OBJS) $(LDFLAGS) -luring
 
 build/tests/kernel/guest/%: tests/kernel/guest/%.c tests/kernel/guest/common.c \
-			   tests/kernel/guest/common.h config-host.mak
+			   tests/kernel/guest/common.h kernel/modules/dmabuf_test.h config-host.mak
 	@mkdir -p $(@D)
 	$(QUIET_LD)$(CC) $(CPPFLAGS) -Iengine $(CFLAGS) -o $@ $(filter %.c,$^) $(LDFLAGS) -luring
 
@@ -109,6 +109,15 @@ check: deps
 	$(Q)kernel/build --unpatched >/dev/null
 	$(Q)$(MAKE) kernel
 	$(Q)tests/run
+
+# The kernel tests in their long form, on a kernel that watches itself, with the lines of the series
+# that they reach. Hours.
+check-kernel: deps
+	$(Q)$(MAKE) $(GUEST_TESTS)
+	$(Q)rm -rf build/tests/coverage
+	$(Q)kernel=$$(kernel/build --debug) && KERNEL=$$kernel COVERAGE=$(CURDIR)/build/tests/coverage \
+		tests/run --long 'kernel/regbuf_*' && \
+		tests/kernel/_coverage "$${kernel%/*}/coverage" build/tests/coverage
 
 demo: deps
 	$(Q)$(MAKE) all
@@ -142,4 +151,4 @@ distclean: clean
 	$(Q)rm -rf build config-host.mak config-host.h config.log
 
 FORCE:
-.PHONY: all check clean demo deps distclean FORCE install kernel kernel-deb lint
+.PHONY: all check check-kernel clean demo deps distclean FORCE install kernel kernel-deb lint

@@ -40,7 +40,7 @@
 
 static bool any_distance;
 module_param(any_distance, bool, 0600);
-MODULE_PARM_DESC(any_distance, "let devices attach to a BAR that the kernel thinks they can't reach");
+MODULE_PARM_DESC(any_distance, "let devices attach to a BAR that seems out of their reach");
 
 static struct dentry *debugfs_root;
 static struct workqueue_struct *movers;

@@ -6,9 +6,13 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common.h"
+#include "kernel/modules/dmabuf_test.h"
+
+#define MODULE_FOLDER	"/sys/kernel/debug/dmabuf_test"
 
 static int failures;
 
@@ -49,12 +53,12 @@ int t_done(void)
 	return failures ? T_FAIL : T_PASS;
 }
 
-void dmabuf_create(struct dmabuf *buf, size_t size)
+static void udmabuf_create(struct dmabuf *buf, size_t size, unsigned int memfd_flags)
 {
 	struct udmabuf_create create = { .flags = UDMABUF_FLAGS_CLOEXEC, .size = size };
 	int memfd, dev;
 
-	memfd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	memfd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING | memfd_flags);
 	if (memfd < 0 || ftruncate(memfd, size) || fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK))
 		die("memfd: %m");
 	buf->map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
@@ -72,11 +76,188 @@ void dmabuf_create(struct dmabuf *buf, size_t size)
 	buf->size = size;
 }
 
+void dmabuf_create(struct dmabuf *buf, size_t size)
+{
+	udmabuf_create(buf, size, 0);
+}
+
+void dmabuf_create_huge(struct dmabuf *buf, size_t size)
+{
+	udmabuf_create(buf, size, MFD_HUGETLB);
+}
+
 void dmabuf_destroy(struct dmabuf *buf)
 {
-	munmap(buf->map, buf->size);
+	if (buf->map)
+		munmap(buf->map, buf->size);
 	if (buf->fd >= 0)
 		close(buf->fd);
+}
+
+void dmabuf_test_load(void)
+{
+	const char *path = getenv("DMABUF_TEST_KO");
+	int fd;
+
+	if (!path) {
+		printf("needs the module dmabuf_test beside the kernel\n");
+		exit(T_SKIP);
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		die("%s: %m", path);
+	if (syscall(__NR_finit_module, fd, "", 0) && errno != EEXIST)
+		die("loading %s: %m", path);
+	close(fd);
+}
+
+void dmabuf_test_parameter(const char *name, const char *value)
+{
+	char path[128];
+	int ret;
+
+	snprintf(path, sizeof(path), "/sys/module/dmabuf_test/parameters/%s", name);
+	ret = sysfs_write(path, value);
+	if (ret)
+		die("%s: %s", path, strerror(-ret));
+}
+
+static int dmabuf_test_ioctl(unsigned long op, void *arg)
+{
+	int dev = open("/dev/dmabuf_test", O_RDWR | O_CLOEXEC);
+	int ret = 0;
+
+	if (dev < 0)
+		die("/dev/dmabuf_test: %m");
+	if (ioctl(dev, op, arg))
+		ret = -errno;
+	close(dev);
+	return ret;
+}
+
+int dmabuf_try_pages(struct dmabuf *buf, size_t size, unsigned int order)
+{
+	struct dmabuf_test_pages arg = { .size = size, .order = order };
+	int ret = dmabuf_test_ioctl(DMABUF_TEST_PAGES, &arg);
+
+	if (!ret)
+		*buf = (struct dmabuf){ .fd = arg.fd, .size = size, .id = arg.id };
+	return ret;
+}
+
+int dmabuf_try_bar(struct dmabuf *buf, const char *device, unsigned int bar, uint64_t offset,
+		   uint64_t size, unsigned int flags)
+{
+	struct dmabuf_test_bar arg = { .bar = bar, .offset = offset, .size = size, .flags = flags };
+	unsigned int slot, function;
+	int ret;
+
+	if (sscanf(device, "%x:%x:%x.%x", &arg.domain, &arg.bus, &slot, &function) != 4)
+		die("%s: not a PCI address", device);
+	arg.devfn = slot << 3 | function;
+	ret = dmabuf_test_ioctl(DMABUF_TEST_BAR, &arg);
+	if (!ret)
+		*buf = (struct dmabuf){ .fd = arg.fd, .size = arg.size, .id = arg.id };
+	return ret;
+}
+
+static void dmabuf_mmap(struct dmabuf *buf)
+{
+	buf->map = mmap(NULL, buf->size, PROT_READ | PROT_WRITE, MAP_SHARED, buf->fd, 0);
+	if (buf->map == MAP_FAILED)
+		die("mmap of the dma-buf: %m");
+}
+
+void dmabuf_pages(struct dmabuf *buf, size_t size, unsigned int order)
+{
+	int ret = dmabuf_try_pages(buf, size, order);
+
+	if (ret)
+		die("DMABUF_TEST_PAGES of %zu bytes: %s", size, strerror(-ret));
+	dmabuf_mmap(buf);
+}
+
+void dmabuf_bar(struct dmabuf *buf, const char *device, unsigned int bar, uint64_t offset,
+		uint64_t size, unsigned int flags)
+{
+	int ret = dmabuf_try_bar(buf, device, bar, offset, size, flags);
+
+	if (ret)
+		die("DMABUF_TEST_BAR of %s: %s", device, strerror(-ret));
+	dmabuf_mmap(buf);
+}
+
+unsigned long dmabuf_get(const struct dmabuf *buf, const char *name)
+{
+	char path[128];
+	unsigned long value;
+	FILE *f;
+
+	snprintf(path, sizeof(path), MODULE_FOLDER "/%u/%s", buf->id, name);
+	f = fopen(path, "r");
+	if (!f || fscanf(f, "%lu", &value) != 1)
+		die("%s: %m", path);
+	fclose(f);
+	return value;
+}
+
+int dmabuf_set(const struct dmabuf *buf, const char *name, unsigned long value)
+{
+	char path[128], text[24];
+
+	snprintf(path, sizeof(path), MODULE_FOLDER "/%u/%s", buf->id, name);
+	snprintf(text, sizeof(text), "%lu", value);
+	return sysfs_write(path, text);
+}
+
+void dmabuf_settle(const struct dmabuf *buf)
+{
+	uint64_t end = now_ms() + 60000;
+
+	while (dmabuf_get(buf, "attached") && now_ms() < end)
+		usleep(10000);
+	check(!dmabuf_get(buf, "attached"), "still attached");
+	check(!dmabuf_get(buf, "mapped"), "still mapped");
+	check(dmabuf_get(buf, "maps") == dmabuf_get(buf, "unmaps"), "%lu maps, %lu unmaps",
+	      dmabuf_get(buf, "maps"), dmabuf_get(buf, "unmaps"));
+	check(!dmabuf_get(buf, "stale"), "%lu pages written to after unmapping",
+	      dmabuf_get(buf, "stale"));
+}
+
+void nothing_left(void)
+{
+	uint64_t end = now_ms() + 60000;
+	char line[256] = "";
+	bool empty = false;
+
+	while (!empty && now_ms() < end) {
+		FILE *f = fopen("/sys/kernel/debug/dma_buf/bufinfo", "r");
+
+		if (!f)
+			die("/sys/kernel/debug/dma_buf/bufinfo: %m");
+		while (fgets(line, sizeof(line), f))
+			empty |= !!strstr(line, "Total 0 objects");
+		fclose(f);
+		if (!empty)
+			usleep(50000);
+	}
+	check(empty, "dma-bufs left: %s", line);
+}
+
+uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
+uint64_t next_random(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state * 0x2545f4914f6cdd1dULL;
 }
 
 int dev_open(const char *path)

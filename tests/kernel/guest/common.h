@@ -37,19 +37,42 @@ void t_fail(const char *file, int line, const char *fmt, ...)
 int t_done(void);
 
 /**
- * struct dmabuf - a udmabuf and the memory behind it
+ * struct dmabuf - a dma-buf and the memory behind it
  * @fd: the dma-buf
- * @map: the memfd's memory, through an ordinary mapping
+ * @map: the CPU's view: a udmabuf's memfd, or the dma-buf itself
  * @size: in bytes
+ * @id: of one that the module dmabuf_test made, its name in debugfs
  */
 struct dmabuf {
 	int fd;
 	unsigned char *map;
 	size_t size;
+	unsigned int id;
 };
 
+/* A udmabuf; its memory from huge pages, of which there must be some. */
 void dmabuf_create(struct dmabuf *buf, size_t size);
+void dmabuf_create_huge(struct dmabuf *buf, size_t size);
 void dmabuf_destroy(struct dmabuf *buf);
+
+/*
+ * The module dmabuf_test: loaded if it was not, skipping where kernel/vm found
+ * none beside the kernel. The device is an address like 0000:00:10.0. Those of
+ * the exporters that do not die return 0 or -errno, and do not map the memory.
+ */
+void dmabuf_test_load(void);
+void dmabuf_test_parameter(const char *name, const char *value);
+int dmabuf_try_pages(struct dmabuf *buf, size_t size, unsigned int order);
+int dmabuf_try_bar(struct dmabuf *buf, const char *device, unsigned int bar, uint64_t offset,
+		   uint64_t size, unsigned int flags);
+void dmabuf_pages(struct dmabuf *buf, size_t size, unsigned int order);
+void dmabuf_bar(struct dmabuf *buf, const char *device, unsigned int bar, uint64_t offset,
+		uint64_t size, unsigned int flags);
+/* The files of its folder in debugfs. Setting returns 0 or -errno. */
+unsigned long dmabuf_get(const struct dmabuf *buf, const char *name);
+int dmabuf_set(const struct dmabuf *buf, const char *name, unsigned long value);
+/* Wait until nothing is attached to it: rings are torn down in the background. */
+void dmabuf_settle(const struct dmabuf *buf);
 
 /* Open a block device O_DIRECT | O_RDWR. */
 int dev_open(const char *path);
@@ -77,6 +100,15 @@ void fill(void *buf, size_t len, uint64_t seed);
 void dev_pread(int fd, void *buf, size_t len, off_t pos);
 void dev_pwrite(int fd, const void *buf, size_t len, off_t pos);
 void *aligned(size_t len);
+
+/* What the test made is gone, and all of its dma-bufs with it. To be called last. */
+void nothing_left(void);
+
+/* The time, from any start. */
+uint64_t now_ms(void);
+
+/* A sequence that its seed decides; the seed must not be 0. */
+uint64_t next_random(uint64_t *state);
 
 /* Write text into a sysfs file. Returns 0 or -errno. */
 int sysfs_write(const char *path, const char *text);

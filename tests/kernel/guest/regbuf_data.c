@@ -3,6 +3,9 @@
  * Does the data arrive, all of it and nothing else? Each buffer offset, length
  * and direction alone, against pread and pwrite from ordinary memory; what lies
  * around the transfer has to stay as it was.
+ *
+ * regbuf_data udmabuf|huge|pagesN DEVICE: the memory is that of a udmabuf, from
+ * huge pages, or in chunks of 2^N pages in no order.
  */
 #include <linux/fs.h>
 #include <sys/ioctl.h>
@@ -21,7 +24,7 @@ static const unsigned int offsets[] = {
 static const unsigned int lengths[] = {
 	512, 1024, 4096, 4096 + 512, 8192, 8192 + 512, 12288, 65536 - 512, 65536,
 	128 * 1024 - 512, 128 * 1024, 128 * 1024 + 512, 132 * 1024, 256 * 1024, 508 * 1024,
-	512 * 1024, 512 * 1024 + 512, MIB, 2 * MIB, 2 * MIB + 4096,
+	512 * 1024, 512 * 1024 + 512, MIB, 2 * MIB, 2 * MIB + 4096, 3 * MIB,
 };
 
 static struct io_uring ring;
@@ -157,12 +160,21 @@ static void test_ring_flags(void)
 
 int main(int argc, char **argv)
 {
-	if (argc != 2)
-		die("usage: %s DEVICE", argv[0]);
-	dev = dev_open(argv[1]);
+	unsigned int order;
+
+	if (argc != 3)
+		die("usage: %s udmabuf|huge|pagesN DEVICE", argv[0]);
+	dev = dev_open(argv[2]);
 	if (ioctl(dev, BLKSSZGET, &lbs))
 		die("BLKSSZGET: %m");
-	dmabuf_create(&buf, BUF);
+	if (sscanf(argv[1], "pages%u", &order) == 1) {
+		dmabuf_test_load();
+		dmabuf_pages(&buf, BUF, order);
+	} else if (!strcmp(argv[1], "huge")) {
+		dmabuf_create_huge(&buf, BUF);
+	} else {
+		dmabuf_create(&buf, BUF);
+	}
 	ref = aligned(BUF);
 	shadow = aligned(BUF);
 	ring_create(&ring, 256, 0, 1);
@@ -176,5 +188,6 @@ int main(int argc, char **argv)
 	io_uring_queue_exit(&ring);
 	dmabuf_destroy(&buf);
 	close(dev);
+	nothing_left();
 	return t_done();
 }

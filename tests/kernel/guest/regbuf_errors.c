@@ -5,8 +5,10 @@
  */
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/loop.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -158,6 +160,117 @@ static void test_target(const char *path)
 	}
 }
 
+/* What only an exporter made for it has. */
+static void test_exporter(void)
+{
+	struct dmabuf odd;
+
+	if (dmabuf_try_pages(&odd, 0, 0))
+		die("a dma-buf of no length");
+	expect("zero length", regbuf_dmabuf(&ring, 0, odd.fd, dev), -EFAULT);
+	dmabuf_settle(&odd);
+	dmabuf_destroy(&odd);
+
+	dmabuf_pages(&odd, 65536, 0);
+	dmabuf_set(&odd, "refuse_attach", EPERM);
+	expect("attach refused", regbuf_dmabuf(&ring, 0, odd.fd, dev), -EPERM);
+	dmabuf_set(&odd, "refuse_attach", 0);
+	dmabuf_set(&odd, "refuse_map", EBUSY);
+	expect("mapped by the first I/O only", regbuf_dmabuf(&ring, 0, odd.fd, dev), 1);
+	expect("map refused", do_rw(&ring, false, dev, 0, 0, 4096, 0, 0), -EBUSY);
+	dmabuf_set(&odd, "refuse_map", 0);
+	expect("no longer refused", do_rw(&ring, false, dev, 0, 0, 4096, 0, 0), 4096);
+	expect("another in its place", regbuf_dmabuf(&ring, 0, buf.fd, dev), 1);
+	dmabuf_settle(&odd);
+	dmabuf_destroy(&odd);
+}
+
+/* A loop device has no device that does DMA, whatever is below it. */
+static void test_loop(const char *path)
+{
+	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+	int below = dev_open(path);
+	char name[32];
+	int number, loop;
+
+	if (control < 0)
+		die("/dev/loop-control: %m");
+	number = ioctl(control, LOOP_CTL_GET_FREE);
+	snprintf(name, sizeof(name), "/dev/loop%d", number);
+	loop = dev_open(name);
+	if (ioctl(loop, LOOP_SET_FD, below))
+		die("LOOP_SET_FD: %m");
+	expect("loop device", regbuf_dmabuf(&ring, 0, buf.fd, loop), -EOPNOTSUPP);
+	ioctl(loop, LOOP_CLR_FD, 0);
+	close(loop);
+	close(below);
+	close(control);
+}
+
+/* Other uses of a registered buffer know nothing of dma-bufs. */
+static void test_other_ops(void)
+{
+	struct io_uring_sqe *sqe;
+	struct io_uring_cqe *cqe;
+	unsigned int op;
+	int sockets[2];
+	bool more;
+
+	expect("register", regbuf_dmabuf(&ring, 0, buf.fd, dev), 1);
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, sockets))
+		die("socketpair: %m");
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_send_zc_fixed(sqe, sockets[0], NULL, 4096, 0, 0, 0);
+	io_uring_submit_and_wait(&ring, 1);
+	if (io_uring_wait_cqe(&ring, &cqe))
+		die("wait");
+	/* Which of the two is wrong first is the kernel's business. */
+	check(cqe->res == -EFAULT || cqe->res == -EOPNOTSUPP, "SEND_ZC: %d", cqe->res);
+	more = cqe->flags & IORING_CQE_F_MORE;
+	io_uring_cqe_seen(&ring, cqe);
+	if (more) {
+		if (io_uring_wait_cqe(&ring, &cqe))
+			die("wait");
+		check(cqe->flags & IORING_CQE_F_NOTIF, "SEND_ZC: no notification");
+		io_uring_cqe_seen(&ring, cqe);
+	}
+	close(sockets[0]);
+	close(sockets[1]);
+
+	/* IORING_OP_READV_FIXED and WRITEV_FIXED, where there are any. */
+	for (op = 60; op <= 61; op++) {
+		struct iovec vec = { .iov_len = 4096 };
+
+		sqe = io_uring_get_sqe(&ring);
+		io_uring_prep_rw(op, sqe, dev, &vec, 1, 0);
+		sqe->buf_index = 0;
+		io_uring_submit_and_wait(&ring, 1);
+		if (io_uring_wait_cqe(&ring, &cqe))
+			die("wait");
+		check(cqe->res == -EOPNOTSUPP || cqe->res == -EINVAL, "opcode %u: %d", op,
+		      cqe->res);
+		io_uring_cqe_seen(&ring, cqe);
+	}
+}
+
+/* The tag of a slot is posted when what is in it has gone. */
+static void test_tag(void)
+{
+	struct io_uring_regbuf_desc desc = good();
+	struct io_uring_regbuf_desc empty = { };
+	struct __kernel_timespec patience = { .tv_sec = 30 };
+	struct io_uring_cqe *cqe;
+	uint64_t tag = 0xcafe;
+
+	expect("with a tag", regbuf_update(&ring, 1, &desc, 1, &tag), 1);
+	expect("I/O", do_rw(&ring, false, dev, 1, 0, 4096, 0, 0), 4096);
+	expect("cleared", regbuf_update(&ring, 1, &empty, 1, NULL), 1);
+	if (io_uring_wait_cqe_timeout(&ring, &cqe, &patience))
+		die("no tag");
+	check(cqe->user_data == tag && !cqe->res, "tag %#llx, %d", cqe->user_data, cqe->res);
+	io_uring_cqe_seen(&ring, cqe);
+}
+
 static void test_io(const char *path)
 {
 	unsigned int lbs = 512;
@@ -244,6 +357,7 @@ int main(int argc, char **argv)
 {
 	if (argc != 2)
 		die("usage: %s DEVICE", argv[0]);
+	dmabuf_test_load();
 	dev = dev_open(argv[1]);
 	dmabuf_create(&buf, MIB);
 	ring_create(&ring, 8, 0, 4);
@@ -251,11 +365,16 @@ int main(int argc, char **argv)
 	test_descriptor();
 	test_update();
 	test_target(argv[1]);
+	test_loop(argv[1]);
+	test_exporter();
+	test_tag();
+	test_other_ops();
 	test_io(argv[1]);
 	test_memlock();
 
 	io_uring_queue_exit(&ring);
 	dmabuf_destroy(&buf);
 	close(dev);
+	nothing_left();
 	return t_done();
 }

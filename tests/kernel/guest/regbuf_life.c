@@ -2,7 +2,10 @@
 /*
  * Registrations end in every order and under load, and leave nothing behind:
  * descriptors closed early, slots overwritten and unregistered, rings closed,
- * processes killed, the controller reset, the driver unbound.
+ * processes killed, the controller reset, the driver unbound, the device
+ * removed; and all that while the memory moves.
+ *
+ * regbuf_life DEVICE RESETS REMOVALS
  */
 #include <fcntl.h>
 #include <glob.h>
@@ -82,12 +85,19 @@ static unsigned int reap(struct io_uring *ring, unsigned int n, int *last_error)
 	return failed;
 }
 
-static void setup(struct io_uring *ring, struct dmabuf *buf, int *dev, unsigned int slots)
+/* Memory that stays where it is, or never does. */
+static void setup(struct io_uring *ring, struct dmabuf *buf, int *dev, unsigned int slots,
+		  bool moving)
 {
 	unsigned int i;
 
 	*dev = dev_open(path);
-	dmabuf_create(buf, DEPTH * LEN);
+	if (moving) {
+		dmabuf_pages(buf, DEPTH * LEN, 0);
+		dmabuf_set(buf, "move_every_ms", 5);
+	} else {
+		dmabuf_create(buf, DEPTH * LEN);
+	}
 	ring_create(ring, DEPTH, 0, slots);
 	for (i = 0; i < slots; i++) {
 		int ret = regbuf_dmabuf(ring, i, buf->fd, *dev);
@@ -103,7 +113,7 @@ static void test_close_early(void)
 	struct dmabuf buf;
 	int dev, ret;
 
-	setup(&ring, &buf, &dev, 1);
+	setup(&ring, &buf, &dev, 1, false);
 	if (io_uring_register_files(&ring, &dev, 1))
 		die("io_uring_register_files");
 	close(buf.fd);
@@ -123,7 +133,7 @@ static void test_unregister(void)
 	unsigned int i, failed;
 	struct dmabuf buf;
 
-	setup(&ring, &buf, &dev, 2);
+	setup(&ring, &buf, &dev, 2, false);
 	for (i = 0; i < 50; i++) {
 		submit_reads(&ring, dev, 0, DEPTH);
 		ret = i & 1 ? regbuf_update(&ring, 0, &empty, 1, NULL)
@@ -162,7 +172,7 @@ static void test_ring_exit(void)
 	int dev;
 
 	for (i = 0; i < 30; i++) {
-		setup(&ring, &buf, &dev, 1);
+		setup(&ring, &buf, &dev, 1, i & 1);
 		submit_reads(&ring, dev, 0, DEPTH);
 		io_uring_queue_exit(&ring);
 		dmabuf_destroy(&buf);
@@ -183,7 +193,7 @@ static void test_kill(void)
 			struct io_uring ring;
 			struct dmabuf buf;
 
-			setup(&ring, &buf, &dev, 1);
+			setup(&ring, &buf, &dev, 1, i & 1);
 			for (;;) {
 				submit_reads(&ring, dev, 0, DEPTH);
 				reap(&ring, DEPTH, &error);
@@ -206,7 +216,7 @@ static void test_clone(void)
 		uint32_t src_fd, flags, pad[6];
 	} clone = { };
 
-	setup(&ring, &buf, &dev, 1);
+	setup(&ring, &buf, &dev, 1, false);
 	ring_create(&other, 8, 0, 0);
 	clone.src_fd = ring.ring_fd;
 	ret = io_uring_register(other.ring_fd, 30 /* IORING_REGISTER_CLONE_BUFFERS */, &clone, 1);
@@ -218,7 +228,7 @@ static void test_clone(void)
 	dmabuf_destroy(&buf);
 	close(dev);
 
-	setup(&ring, &buf, &dev, 1);
+	setup(&ring, &buf, &dev, 1, false);
 	ring_create(&other, 8, IORING_SETUP_IOPOLL, 0);
 	clone.src_fd = ring.ring_fd;
 	ret = io_uring_register(other.ring_fd, 30, &clone, 1);
@@ -231,7 +241,11 @@ static void test_clone(void)
 	close(dev);
 }
 
-static void test_reset(void)
+/*
+ * An exporter that moves waits for I/O which only the reset brings back; the
+ * reset must not wait for the exporter in turn.
+ */
+static void test_reset(unsigned int resets, bool moving)
 {
 	char file[128];
 	struct io_uring ring;
@@ -240,8 +254,8 @@ static void test_reset(void)
 	int dev, ret, error = 0;
 
 	snprintf(file, sizeof(file), "/sys/class/nvme/%s/reset_controller", controller);
-	setup(&ring, &buf, &dev, 1);
-	for (i = 0; i < 5; i++) {
+	setup(&ring, &buf, &dev, 1, moving);
+	for (i = 0; i < resets; i++) {
 		ret = do_rw(&ring, false, dev, 0, 0, LEN, 0, 0);
 		check(ret == (int)LEN, "before the reset: %d", ret);
 		submit_reads(&ring, dev, 0, DEPTH);
@@ -256,78 +270,91 @@ static void test_reset(void)
 		check(ret == 1, "register again: %d", ret);
 	}
 	io_uring_queue_exit(&ring);
+	if (moving)
+		dmabuf_settle(&buf);
 	dmabuf_destroy(&buf);
 	close(dev);
 }
 
-static void test_unbind(void)
+static void take_away(bool remove)
+{
+	char file[128];
+	int ret;
+
+	if (remove) {
+		snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s/remove", pci);
+		ret = sysfs_write(file, "1");
+	} else {
+		ret = sysfs_write("/sys/bus/pci/drivers/nvme/unbind", pci);
+	}
+	check(!ret, "%s %s: %d", remove ? "remove" : "unbind", pci, ret);
+}
+
+static void bring_back(bool removed)
+{
+	int ret;
+
+	if (removed)
+		ret = sysfs_write("/sys/bus/pci/rescan", "1");
+	else
+		ret = sysfs_write("/sys/bus/pci/drivers/nvme/bind", pci);
+	check(!ret, "%s %s: %d", removed ? "rescan for" : "bind", pci, ret);
+}
+
+/* The driver unbound and the device removed in turn, the ring closed before and after. */
+static void test_removal(unsigned int removals)
 {
 	struct io_uring ring;
 	struct dmabuf buf;
 	unsigned int i, try;
 	int dev, ret, error = 0;
 
-	for (i = 0; i < 3; i++) {
-		setup(&ring, &buf, &dev, 1);
+	for (i = 0; i < removals; i++) {
+		bool remove = i & 1, early = i & 2, moving = i & 4;
+
+		setup(&ring, &buf, &dev, 1, moving);
 		ret = do_rw(&ring, false, dev, 0, 0, LEN, 0, 0);
-		check(ret == (int)LEN, "before unbinding: %d", ret);
+		check(ret == (int)LEN, "before the removal: %d", ret);
 		submit_reads(&ring, dev, 0, DEPTH);
-		ret = sysfs_write("/sys/bus/pci/drivers/nvme/unbind", pci);
-		check(!ret, "unbind %s: %d", pci, ret);
+		take_away(remove);
 		reap(&ring, DEPTH, &error);
+		if (moving)
+			check(!dmabuf_get(&buf, "attached"), "attached to a device that is gone");
 		ret = do_rw(&ring, false, dev, 0, 0, LEN, 0, 0);
-		check(ret < 0, "after unbinding: %d", ret);
+		check(ret < 0, "after the removal: %d", ret);
 		ret = regbuf_dmabuf(&ring, 0, buf.fd, dev);
 		check(ret < 0, "registering with a gone device: %d", ret);
-		if (i & 1)
+		if (early)
 			io_uring_queue_exit(&ring);
-		ret = sysfs_write("/sys/bus/pci/drivers/nvme/bind", pci);
-		check(!ret, "bind %s: %d", pci, ret);
-		if (!(i & 1))
+		bring_back(remove);
+		if (!early)
 			io_uring_queue_exit(&ring);
 		dmabuf_destroy(&buf);
 		close(dev);
 		/* Namespaces are scanned in the background. */
-		for (try = 0; try < 100 && !device_is_back(); try++)
+		for (try = 0; try < 300 && !device_is_back(); try++)
 			usleep(100000);
-		check(try < 100, "the namespace of %s is not back", pci);
+		if (try == 300)
+			die("the namespace of %s is not back", pci);
 	}
-	setup(&ring, &buf, &dev, 1);
+	setup(&ring, &buf, &dev, 1, false);
 	ret = do_rw(&ring, false, dev, 0, 0, LEN, 0, 0);
-	check(ret == (int)LEN, "after binding: %d", ret);
+	check(ret == (int)LEN, "when all is back: %d", ret);
 	io_uring_queue_exit(&ring);
 	dmabuf_destroy(&buf);
 	close(dev);
 }
 
-/* Rings are torn down in the background: wait for the last dma-buf to go. */
-static void test_nothing_left(void)
-{
-	char line[256] = "";
-	unsigned int try;
-
-	for (try = 0; try < 100; try++) {
-		FILE *f = fopen("/sys/kernel/debug/dma_buf/bufinfo", "r");
-		bool empty = false;
-
-		if (!f)
-			die("/sys/kernel/debug/dma_buf/bufinfo: %m");
-		while (fgets(line, sizeof(line), f))
-			empty |= !strncmp(line, "Total 0 objects", 15) ||
-				 strstr(line, "Total 0 objects");
-		fclose(f);
-		if (empty)
-			return;
-		usleep(100000);
-	}
-	check(false, "dma-bufs left: %s", line);
-}
-
 int main(int argc, char **argv)
 {
-	if (argc != 2)
-		die("usage: %s DEVICE", argv[0]);
+	unsigned int resets, removals;
+
+	if (argc != 4)
+		die("usage: %s DEVICE RESETS REMOVALS", argv[0]);
 	find_device(argv[1]);
+	resets = atoi(argv[2]);
+	removals = atoi(argv[3]);
+	dmabuf_test_load();
 	if (!device_is_back())
 		die("%s: no namespace of an NVMe PCI drive", argv[1]);
 
@@ -336,10 +363,11 @@ int main(int argc, char **argv)
 	test_ring_exit();
 	test_kill();
 	test_clone();
-	test_nothing_left();
-	test_reset();
-	test_nothing_left();
-	test_unbind();
-	test_nothing_left();
+	nothing_left();
+	test_reset(resets / 2, false);
+	test_reset(resets - resets / 2, true);
+	nothing_left();
+	test_removal(removals);
+	nothing_left();
 	return t_done();
 }

@@ -46,8 +46,8 @@ class Series:
         """The C files that patches touch and that are there now."""
         return sorted(n for n in files_of(patches) if n.endswith(".c") and (self.src / n).exists())
 
-    def link(self, what: str, off: tuple[str, ...] = ()) -> None:
-        """Configure without some options, and compile all that this reaches."""
+    def configure(self, what: str, off: tuple[str, ...] = ()) -> None:
+        """A new step begins: configure without some options."""
         self.progress.step(what)
         asked = {k: v for k, v in self.asked.items() if k not in off}
         asked.update({k: f"# {k} is not set" for k in off})
@@ -56,6 +56,10 @@ class Series:
         for option in off:
             if f"{option}=y" in config:
                 die(f"--each: {what}: {option} is on all the same")
+
+    def link(self, what: str, off: tuple[str, ...] = ()) -> None:
+        """Configure without some options, and compile all that this reaches."""
+        self.configure(what, off)
         touched = files_of(self.patches)
         warnings = compile_kernel(self.src, self.obj, "", self.jobs, set(), self.log,
                                   self.progress, ("vmlinux",))
@@ -108,7 +112,7 @@ def run(origin: Path, patches: list[Path], asked: dict[str, str], jobs: int,
         series = Series(tree, patches, asked, jobs, log, progress)
         put_patches(tree, patches)
         put_patches(tree, [])  # knows now what was there before all of them
-        series.link("before the series")
+        series.configure("before the series: sparse")
         before = series.sparse(series.sources(patches))
         for n, patch in enumerate(patches, 1):
             put_patches(tree, patches[:n])

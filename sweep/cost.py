@@ -29,6 +29,7 @@ from sweep.session import VM_DEV, Session, in_vm
 _JOB = "jobs/cost.fio"
 # Large, because fio stops at the end of the drive.
 _DRIVE = "null:64G"
+# Commands in a batch.
 _DEPTH = 32
 _TIMEOUT = 900.0
 # Seconds of guest time between glances at the drive's counter: before the first I/O, after.
@@ -135,7 +136,9 @@ def _measure(session: Session, stem: str, p: plan.Point, ios: int) -> dict[str, 
     warm = ios // 8
     values: dict[str, str | int] = {
         "bs": p.bs, "arm": p.arm, "number_ios": warm + 2 * ios,
-        "counters": stem + ".counters.json"}
+        "counters": stem + ".counters.json", "iodepth": p.iodepth,
+        "iodepth_batch_submit": p.iodepth, "iodepth_batch_complete_min": p.iodepth,
+        "iodepth_batch_complete_max": p.iodepth}
     if p.exporter != plan.NO_EXPORTER:
         values["exporter"] = p.exporter
     if p.bs > _PAGE:
@@ -159,13 +162,18 @@ def _measure(session: Session, stem: str, p: plan.Point, ios: int) -> dict[str, 
             "drive_interrupts_per_io": own / done, "interrupts_per_io": interrupts / done}
 
 
-def irregular(bs: int, switches: float, drive_interrupts: float) -> str:
+def _depth(bs: int) -> int:
+    """As many I/O as make _DEPTH commands: more would not fit into one batch of the drive's."""
+    return max(1, _DEPTH * _COMMAND // max(bs, _COMMAND))
+
+
+def irregular(depth: int, switches: float, drive_interrupts: float) -> str:
     """Why a run is not in the regime that figures are given for; nothing if it is.
 
     One batch: to idle and back, and one interrupt of the drive. An I/O of several commands is
-    so large that it does not matter; how its interrupts are spread is left to the reader.
+    so large that a switch does not matter.
     """
-    if bs > _COMMAND:
+    if depth < _DEPTH:
         return ""
     for what, value, ideal in (("context switches", switches, 2 / _DEPTH),
                                ("interrupts of the drive", drive_interrupts, 1 / _DEPTH)):
@@ -186,7 +194,7 @@ def _point(session: Session, folder: store.Folder, repeat: int, p: plan.Point, i
     got: dict[str, float] = {}
     for attempt in ("run", "again"):
         got = _measure(session, folder.file(raw, attempt), p, ios)
-        why = irregular(p.bs, got["switches_per_io"], got["drive_interrupts_per_io"])
+        why = irregular(p.iodepth, got["switches_per_io"], got["drive_interrupts_per_io"])
         if not why:
             break
         sys.stderr.write(f"{raw}: {why}; once more\n" if attempt == "run" else f"{raw}: {why}\n")
@@ -221,7 +229,7 @@ def summary(runs: list[store.Row]) -> list[store.Row]:
 def check_regime(runs: list[store.Row]) -> None:
     """Gives no figure if completions came in different ways."""
     for r in runs:
-        why = irregular(int(r["bs"]), float(r["switches_per_io"]),
+        why = irregular(int(r["iodepth"]), float(r["switches_per_io"]),
                         float(r["drive_interrupts_per_io"]))
         if why:
             raise Problem(f"cost: {r['raw']}: {why}: completions came in another way than in the "
@@ -272,7 +280,7 @@ def _plan(args: argparse.Namespace, modes: list[str]) -> list[plan.Step]:
         raise Misuse(f"--bs {args.bs}: not a multiple of 512, which every drive needs")
     repeats = plan.numbers(args.repeat, "--repeat", 100)[0]
     plan.numbers(args.ios, "--ios", 100_000_000)
-    return plan.order(modes, arms, [("randread", bs, _DEPTH, 1)], repeats)
+    return plan.order(modes, arms, [("randread", bs, _depth(bs), 1)], repeats)
 
 
 def _guest(args: argparse.Namespace) -> int:

@@ -116,7 +116,7 @@ check-kernel: deps
 	$(Q)$(MAKE) $(GUEST_TESTS)
 	$(Q)rm -rf build/tests/coverage
 	$(Q)kernel=$$(kernel/build --debug) && KERNEL=$$kernel COVERAGE=$(CURDIR)/build/tests/coverage \
-		tests/run --long 'kernel/regbuf_*' && \
+		tests/run --long --jobs 1 'kernel/regbuf_*' 'kernel/build_[det]*' && \
 		tests/kernel/_coverage "$${kernel%/*}/coverage" build/tests/coverage
 
 demo: deps

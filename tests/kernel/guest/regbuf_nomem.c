@@ -7,6 +7,7 @@
  * regbuf_nomem DEVICE
  */
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -19,24 +20,31 @@ static struct io_uring ring;
 static struct dmabuf buf;
 static int dev;
 
-/* Let the task's nth allocation fail; 0: none. Returns what was left of the last order. */
-static unsigned int fail_nth(const char *task, unsigned int n)
+/* The file that orders a task's failures. Opening it allocates: before there is an order. */
+static int open_order(const char *task)
 {
-	char path[64], text[16] = "";
-	unsigned int left;
-	FILE *f;
-	int ret;
+	char path[300];
+	int fd;
 
 	snprintf(path, sizeof(path), "/proc/self/task/%s/fail-nth", task);
-	f = fopen(path, "r");
-	if (!f || !fgets(text, sizeof(text), f))
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
 		die("%s: %m", path);
-	fclose(f);
+	return fd;
+}
+
+/* Let the nth allocation fail; 0: none. Returns what was left of the last order. */
+static unsigned int fail_nth(int fd, unsigned int n)
+{
+	char text[16] = "";
+	unsigned int left;
+
+	if (pread(fd, text, sizeof(text) - 1, 0) < 0)
+		die("fail-nth: %m");
 	left = atoi(text);
 	snprintf(text, sizeof(text), "%u", n);
-	ret = sysfs_write(path, text);
-	if (ret)
-		die("%s: %s", path, strerror(-ret));
+	if (pwrite(fd, text, strlen(text), 0) < 0)
+		die("fail-nth: %m");
 	return left;
 }
 
@@ -56,9 +64,12 @@ static unsigned int workers_fail_nth(unsigned int n)
 		if (!f)
 			continue;
 		if (fgets(comm, sizeof(comm), f) && !strncmp(comm, "iou-wrk", 7)) {
-			left = fail_nth(entry->d_name, n);
+			int order = open_order(entry->d_name);
+
+			left = fail_nth(order, n);
 			if (left < least)
 				least = left;
+			close(order);
 		}
 		fclose(f);
 	}
@@ -69,19 +80,21 @@ static unsigned int workers_fail_nth(unsigned int n)
 static void test_register(void)
 {
 	unsigned int n, left = 0, failed = 0;
+	int ret, again, order;
 	char tid[16];
-	int ret, again;
 
 	snprintf(tid, sizeof(tid), "%ld", syscall(__NR_gettid));
+	order = open_order(tid);
 	for (n = 1; !left && n < MOST; n++) {
-		fail_nth(tid, n);
+		fail_nth(order, n);
 		ret = regbuf_dmabuf(&ring, 0, buf.fd, dev);
-		left = fail_nth(tid, 0);
+		left = fail_nth(order, 0);
 		check(ret == 1 || ret == -ENOMEM, "allocation %u failed: %d", n, ret);
 		failed += ret != 1;
 		again = regbuf_dmabuf(&ring, 0, buf.fd, dev);
 		check(again == 1, "after allocation %u failed: %d", n, again);
 	}
+	close(order);
 	printf("registering: %u allocations, %u of them needed\n", n - 2, failed);
 	check(failed > 3 && n < MOST, "%u failures in %u", failed, n);
 }

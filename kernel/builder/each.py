@@ -27,6 +27,10 @@ WITHOUT = {
                  "CONFIG_SYNC_FILE"),
     "io_uring": ("CONFIG_IO_URING",),
 }
+# What kernel/vm's configuration does without, but the series touches.
+WITH = {"CONFIG_BLK_DEV_INTEGRITY": "CONFIG_BLK_DEV_INTEGRITY=y"}
+# What the kernel says of a sparse that is not good enough for it, and goes on without.
+OLD_SPARSE = "is not available or not up to date"
 # New files are in folders that MAINTAINERS covers, by patterns that checkpatch does not look at.
 IGNORE = "FILE_PATH_CHANGES"
 
@@ -38,7 +42,7 @@ class Series:
 
     def __init__(self, tree: Path, patches: list[Path], asked: dict[str, str], jobs: int,
                  log: TextIO, progress: Progress) -> None:
-        self.tree, self.patches, self.asked = tree, patches, asked
+        self.tree, self.patches, self.asked = tree, patches, {**asked, **WITH}
         self.jobs, self.log, self.progress = jobs, log, progress
         self.src, self.obj = tree / "src", tree / "obj"
 
@@ -78,6 +82,8 @@ class Series:
         self.log.flush()
         if done.returncode:
             die(f"--each: sparse failed: see {self.log.name}")
+        if OLD_SPARSE in done.stdout:
+            self.progress.step("this sparse is too old for this kernel: NOT checked by it")
         said: Counter[str] = Counter()
         for line in done.stdout.splitlines():
             match = re.match(r"(\S+?):\d+:\d+: (.*(?:warning|error): .*)", line)

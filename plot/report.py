@@ -94,7 +94,7 @@ def _kernel_note(folder: store.Folder) -> list[Block]:
     if not m or (int(m.group(1)), int(m.group(2))) >= (6, 17):
         return []
     return [("p", f"Linux {release} maps ordinary buffers in the way that was in use before 6.17; "
-                  "newer kernels do it at less cost, so the ratio may be smaller there.")]
+                  "newer kernels do it in another way, so the ratio may differ there.")]
 
 
 def _env_blocks(folder: store.Folder) -> list[Block]:

@@ -113,10 +113,12 @@ check: deps
 # The kernel tests in their long form, on a kernel that watches itself, with the lines of the series
 # that they reach. Hours.
 check-kernel: deps
-	$(Q)$(MAKE) $(GUEST_TESTS)
+	$(Q)$(MAKE) all $(C_TESTS) $(GUEST_TESTS)
+	$(Q)$(MAKE) kernel
 	$(Q)rm -rf build/tests/coverage
+	$(Q)tests/run --long kernel/cost_flat kernel/iommu_kinds
 	$(Q)kernel=$$(kernel/build --debug) && KERNEL=$$kernel COVERAGE=$(CURDIR)/build/tests/coverage \
-		tests/run --long --jobs 1 'kernel/regbuf_*' 'kernel/build_[det]*' && \
+		tests/run --long 'kernel/regbuf_*' 'kernel/build_[det]*' && \
 		tests/kernel/_coverage "$${kernel%/*}/coverage" build/tests/coverage
 
 demo: deps

@@ -88,13 +88,13 @@ def _verify_blocks(rows: list[Row]) -> list[Block]:
 
 
 def _kernel_note(folder: store.Folder) -> list[Block]:
-    """What the figures of an older kernel leave out."""
-    release = str(folder.env().get("kernel", {}).get("release", ""))
-    m = re.match(r"(\d+)\.(\d+)", release)
-    if not m or (int(m.group(1)), int(m.group(2))) >= (6, 17):
+    """What the figures of a kernel that maps in the older way leave out."""
+    env = folder.env()
+    if env.get("dma_mapping", {}).get("kind") != "sg_table":
         return []
-    return [("p", f"Linux {release} maps ordinary buffers in the way that was in use before 6.17; "
-                  "newer kernels do it in another way, so the ratio may differ there.")]
+    return [("p", f"Linux {env.get('kernel', {}).get('release', '?')} maps ordinary buffers in the "
+                  "way that was in use before 6.17; newer kernels do it in another way, so the "
+                  "ratio may differ there.")]
 
 
 def _env_blocks(folder: store.Folder) -> list[Block]:

@@ -402,36 +402,34 @@ static void buffer_unmap(struct dma_buf_attachment *attach, struct sg_table *sgt
 	buf->mapped--;
 }
 
-static int buffer_begin_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
+static int sync_mappings(struct buffer *buf, enum dma_data_direction dir, bool for_cpu)
 {
-	struct buffer *buf = dmabuf->priv;
 	struct mapping *mapping;
 	int ret;
 
-	ret = dma_resv_lock_interruptible(dmabuf->resv, NULL);
+	ret = dma_resv_lock_interruptible(buf->dmabuf->resv, NULL);
 	if (ret)
 		return ret;
-	list_for_each_entry(mapping, &buf->mappings, node)
-		if (mapping->gen)
+	list_for_each_entry(mapping, &buf->mappings, node) {
+		if (!mapping->gen)
+			continue;
+		if (for_cpu)
 			dma_sync_sgtable_for_cpu(mapping->dev, &mapping->sgt, dir);
-	dma_resv_unlock(dmabuf->resv);
+		else
+			dma_sync_sgtable_for_device(mapping->dev, &mapping->sgt, dir);
+	}
+	dma_resv_unlock(buf->dmabuf->resv);
 	return 0;
+}
+
+static int buffer_begin_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
+{
+	return sync_mappings(dmabuf->priv, dir, true);
 }
 
 static int buffer_end_cpu_access(struct dma_buf *dmabuf, enum dma_data_direction dir)
 {
-	struct buffer *buf = dmabuf->priv;
-	struct mapping *mapping;
-	int ret;
-
-	ret = dma_resv_lock_interruptible(dmabuf->resv, NULL);
-	if (ret)
-		return ret;
-	list_for_each_entry(mapping, &buf->mappings, node)
-		if (mapping->gen)
-			dma_sync_sgtable_for_device(mapping->dev, &mapping->sgt, dir);
-	dma_resv_unlock(dmabuf->resv);
-	return 0;
+	return sync_mappings(dmabuf->priv, dir, false);
 }
 
 static vm_fault_t buffer_fault(struct vm_fault *vmf)

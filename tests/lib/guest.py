@@ -5,11 +5,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from fio import TOP, skip
 
 MARK = "FIO_DMABUF_IN_GUEST"
+EVENT = Path("/sys/kernel/tracing/events/iommu/map")
+T = TypeVar("T")
 
 
 def enter(*options: str) -> None:
@@ -28,3 +32,14 @@ def drives(number: int) -> list[str]:
     found = sorted(str(p) for p in Path("/dev").glob("nvme*n1"))
     assert len(found) == number, found
     return found
+
+
+def count_maps(what: Callable[[], T]) -> tuple[T, int]:
+    """What a call returns, and how many IOMMU mappings the kernel made meanwhile."""
+    # one key that all events share, so that the histogram is a count
+    (EVENT / "trigger").write_text("hist:keys=common_type")
+    result = what()
+    text = (EVENT / "hist").read_text()
+    (EVENT / "trigger").write_text("!hist:keys=common_type")
+    return result, sum(int(line.split("hitcount:")[1]) for line in text.splitlines()
+                       if "hitcount:" in line and not line.startswith("#"))

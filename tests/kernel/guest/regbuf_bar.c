@@ -180,6 +180,9 @@ static void expect(const char *what, const char *device, uint64_t offset, uint64
 		check(ret == want_io, "%s: read at the end: %d", what, ret);
 		ret = do_rw(&ring, false, dev, 0, size, 512, 0, 0);
 		check(ret == -EFAULT, "%s: read past the end: %d", what, ret);
+		/* More than one request's result can say; within the buffer if that is so large. */
+		ret = do_rw(&ring, false, dev, 0, 0, 2 * GIB - 512, 0, 0);
+		check(ret == -EFAULT, "%s: read of nearly 2 GiB: %d", what, ret);
 	}
 	regbuf_update(&ring, 0, &(struct io_uring_regbuf_desc){ }, 1, NULL);
 	dmabuf_settle(&buf);

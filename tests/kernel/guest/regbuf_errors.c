@@ -4,12 +4,14 @@
  * what I/O on a registered dma-buf refuses.
  */
 #include <fcntl.h>
+#include <linux/dm-ioctl.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -207,6 +209,60 @@ static void test_loop(const char *path)
 	close(control);
 }
 
+struct dm_command {
+	struct dm_ioctl dm;
+	struct dm_target_spec target;
+	char parameters[8];
+};
+
+/* The device has one target; it is there as a block device once it has a table. */
+static void dm_command(int control, unsigned int number, struct dm_command *command)
+{
+	*command = (struct dm_command){
+		.dm = {
+			.version = { DM_VERSION_MAJOR, 0, 0 },
+			.data_size = sizeof(*command),
+			.data_start = sizeof(command->dm),
+			.target_count = number == (unsigned int)DM_TABLE_LOAD,
+			.name = "regbuf_errors",
+		},
+		.target = { .length = 8, .target_type = "error" },
+	};
+	if (ioctl(control, number, command))
+		die("device mapper: %m");
+}
+
+static void expect_refused(const char *what, const char *path)
+{
+	int fd = dev_open(path);
+
+	expect(what, regbuf_dmabuf(&ring, 0, buf.fd, fd), -EOPNOTSUPP);
+	close(fd);
+}
+
+/* Nor have these, whatever they will be made of: they have nothing below them yet. */
+static void test_stacked(void)
+{
+	int control = open("/dev/mapper/control", O_RDWR | O_CLOEXEC);
+	struct dm_command command;
+	char name[32];
+	int ret;
+
+	if (control < 0)
+		die("/dev/mapper/control: %m");
+	dm_command(control, DM_DEV_CREATE, &command);
+	snprintf(name, sizeof(name), "/dev/dm-%u", (unsigned int)minor(command.dm.dev));
+	dm_command(control, DM_TABLE_LOAD, &command);
+	expect_refused("device mapper", name);
+	dm_command(control, DM_DEV_REMOVE, &command);
+	close(control);
+
+	ret = sysfs_write("/sys/module/md_mod/parameters/new_array", "md_errors");
+	check(!ret, "a new MD array: %d", ret);
+	expect_refused("MD", "/dev/md_errors");
+	sysfs_write("/sys/block/md_errors/md/array_state", "clear");
+}
+
 /* Other uses of a registered buffer know nothing of dma-bufs. */
 static void test_other_ops(void)
 {
@@ -334,12 +390,17 @@ static void test_memlock(void)
 	struct io_uring_regbuf_desc empty = { };
 	struct rlimit limit = { .rlim_cur = buf.size + MIB / 2, .rlim_max = buf.size + MIB / 2 };
 	struct io_uring other;
+	struct dmabuf odd;
 	int status, i;
-	pid_t pid = fork();
+	pid_t pid;
 
+	dmabuf_pages(&odd, buf.size, 0);
+	dmabuf_set(&odd, "refuse_attach", EPERM);
+	pid = fork();
 	if (pid) {
 		waitpid(pid, &status, 0);
 		check(WIFEXITED(status) && !WEXITSTATUS(status), "the child failed: %#x", status);
+		dmabuf_destroy(&odd);
 		return;
 	}
 	if (setrlimit(RLIMIT_MEMLOCK, &limit) || setuid(65534))
@@ -348,15 +409,19 @@ static void test_memlock(void)
 	for (i = 0; i < 3; i++) {
 		expect("within the limit", regbuf_dmabuf(&other, 0, buf.fd, dev), 1);
 		expect("over the limit", regbuf_dmabuf(&other, 1, buf.fd, dev), -ENOMEM);
+		expect("over the limit: not even attached", regbuf_dmabuf(&other, 1, odd.fd, dev),
+		       -ENOMEM);
 		expect("cleared", regbuf_update(&other, 0, &empty, 1, NULL), 1);
+		expect("a refused one costs nothing", regbuf_dmabuf(&other, 1, odd.fd, dev),
+		       -EPERM);
 	}
 	exit(t_done());
 }
 
 int main(int argc, char **argv)
 {
-	if (argc != 2)
-		die("usage: %s DEVICE", argv[0]);
+	if (argc != 2 && argc != 3)
+		die("usage: %s DEVICE [MULTIPATH-HEAD]", argv[0]);
 	dmabuf_test_load();
 	dev = dev_open(argv[1]);
 	dmabuf_create(&buf, MIB);
@@ -366,6 +431,9 @@ int main(int argc, char **argv)
 	test_update();
 	test_target(argv[1]);
 	test_loop(argv[1]);
+	test_stacked();
+	if (argc == 3)
+		expect_refused("multipath head", argv[2]);
 	test_exporter();
 	test_tag();
 	test_other_ops();

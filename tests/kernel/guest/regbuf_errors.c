@@ -101,7 +101,8 @@ static void test_update(void)
 	expect("one slot", update_raw(op, &up, sizeof(up)), 1);
 	expect("nr_args 31", update_raw(op, &up, sizeof(up) - 1), -EINVAL);
 	expect("nr_args 1", update_raw(op, &up, 1), -EINVAL);
-	expect("FILES_UPDATE2", update_raw(IORING_REGISTER_FILES_UPDATE2, &up, sizeof(up)), -EINVAL);
+	expect("FILES_UPDATE2", update_raw(IORING_REGISTER_FILES_UPDATE2, &up, sizeof(up)),
+	       -EINVAL);
 	up.flags = IORING_RSRC_UPDATE_EXTENDED | 1;
 	expect("unknown flag", update_raw(op, &up, sizeof(up)), -EINVAL);
 	up.flags = 4;

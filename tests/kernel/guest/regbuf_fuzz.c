@@ -271,7 +271,7 @@ static void fuzz_request(void)
 	else
 		io_uring_prep_rw(op, sqe, dev, (void *)(uintptr_t)offset, len, roll(1024) * 512);
 	sqe->buf_index = roll(SLOTS);
-	/* Not IOSQE_IO_DRAIN: 6.12 loses count among failing requests of any kind, and then waits. */
+	/* Not IOSQE_IO_DRAIN: 6.12 loses count among failing requests, and then waits. */
 	if (once_in(4))
 		sqe->flags = roll(0x40) & (IOSQE_FIXED_FILE | IOSQE_IO_LINK |
 					   IOSQE_ASYNC);

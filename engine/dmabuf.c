@@ -153,12 +153,12 @@ static int fio_dmabuf_iomem_alloc(struct thread_data *td, size_t total)
 {
 	struct dmabuf_options *o = td->eo;
 	struct dmabuf_data *dd = td->io_ops_data;
+	struct want want = { .size = total };
 	struct why why;
-	bool huge;
 	int ret;
 
-	dd->source = options_source(o, &huge);
-	ret = dd->source->alloc(&dd->pool, total, huge, &why);
+	dd->source = options_source(o, &want);
+	ret = dd->source->alloc(&dd->pool, &want, &why);
 	if (ret && o->arm == ARM_DMABUF)
 		return complain(td, ret, "exporter=%s: %s", options_exporter(o), why.text);
 	if (ret)

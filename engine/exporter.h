@@ -27,16 +27,27 @@ struct buffer {
 #define BUFFER_NONE	((struct buffer){ .memfd = -1, .dmabuf_fd = -1 })
 
 /**
+ * struct want - the memory that is asked for
+ * @size: bytes, at least
+ * @huge: of huge pages
+ * @heap: for dma_heap, the heap's name
+ */
+struct want {
+	size_t size;
+	bool huge;
+	const char *heap;
+};
+
+/**
  * struct exporter - one kind of memory, and how it is had
  * @name: what the user calls it
- * @alloc: allocate at least @size bytes, all of them present, into @buf, which is BUFFER_NONE
- *         before and after a failure; @huge asks for huge pages. Returns 0 or a negative errno
- *         and says why
+ * @alloc: allocate what is wanted, all of it present, into @buf, which is BUFFER_NONE before and
+ *         after a failure. Returns 0 or a negative errno and says why
  * @free: give it back; @buf is BUFFER_NONE afterwards, and may be before
  */
 struct exporter {
 	const char *name;
-	int (*alloc)(struct buffer *buf, size_t size, bool huge, struct why *why);
+	int (*alloc)(struct buffer *buf, const struct want *want, struct why *why);
 	void (*free)(struct buffer *buf);
 };
 
@@ -45,6 +56,7 @@ extern const struct exporter memory_memfd;
 extern const struct exporter memory_anon;
 
 /* Exporters of dma-bufs. */
+extern const struct exporter exporter_dma_heap;
 extern const struct exporter exporter_udmabuf;
 
 #endif

@@ -11,7 +11,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "exporter.h"
+#include "memory.h"
 
 #define DEVICE		"/dev/udmabuf"
 #define SIZE_LIMIT	"/sys/module/udmabuf/parameters/size_limit_mb"
@@ -60,14 +60,7 @@ static int explain_create(int err, size_t size, bool huge, struct why *why)
 	return why_set(why, err, "UDMABUF_CREATE of %zu bytes: %s", size, strerror(-err));
 }
 
-static void udmabuf_free(struct buffer *buf)
-{
-	if (buf->dmabuf_fd >= 0)
-		close(buf->dmabuf_fd);
-	memory_memfd.free(buf);
-}
-
-static int udmabuf_alloc(struct buffer *buf, size_t size, bool huge, struct why *why)
+static int udmabuf_alloc(struct buffer *buf, const struct want *want, struct why *why)
 {
 	struct udmabuf_create create = { .flags = UDMABUF_FLAGS_CLOEXEC };
 	int dev, ret;
@@ -76,7 +69,7 @@ static int udmabuf_alloc(struct buffer *buf, size_t size, bool huge, struct why 
 	if (dev < 0)
 		return dev;
 
-	ret = memory_memfd.alloc(buf, size, huge, why);
+	ret = memory_memfd.alloc(buf, want, why);
 	if (ret)
 		goto out;
 
@@ -84,8 +77,8 @@ static int udmabuf_alloc(struct buffer *buf, size_t size, bool huge, struct why 
 	create.size = buf->size;
 	buf->dmabuf_fd = ioctl(dev, UDMABUF_CREATE, &create);
 	if (buf->dmabuf_fd < 0) {
-		ret = explain_create(-errno, buf->size, huge, why);
-		udmabuf_free(buf);
+		ret = explain_create(-errno, buf->size, want->huge, why);
+		memory_free(buf);
 	}
 out:
 	close(dev);
@@ -95,5 +88,5 @@ out:
 const struct exporter exporter_udmabuf = {
 	.name	= "udmabuf",
 	.alloc	= udmabuf_alloc,
-	.free	= udmabuf_free,
+	.free	= memory_free,
 };

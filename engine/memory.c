@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "exporter.h"
+#include "memory.h"
 
 #define POOL_ALIGN	(2UL << 20)
 
@@ -21,8 +21,12 @@ static size_t round_up(size_t n, size_t unit)
 	return (n + unit - 1) / unit * unit;
 }
 
-/* Map @size bytes of @fd, or anonymous ones for -1, at an aligned address, all pages present. */
-static void *map_aligned(size_t size, int fd)
+size_t memory_pages(size_t size)
+{
+	return round_up(size, sysconf(_SC_PAGESIZE));
+}
+
+void *memory_map(size_t size, int fd)
 {
 	int flags = MAP_FIXED | MAP_POPULATE | (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
 	size_t span = size + POOL_ALIGN;
@@ -51,10 +55,12 @@ static void *map_aligned(size_t size, int fd)
 	return p;
 }
 
-static void memory_free(struct buffer *buf)
+void memory_free(struct buffer *buf)
 {
 	if (buf->cpu)
 		munmap(buf->cpu, buf->size);
+	if (buf->dmabuf_fd >= 0)
+		close(buf->dmabuf_fd);
 	if (buf->memfd >= 0)
 		close(buf->memfd);
 	*buf = BUFFER_NONE;
@@ -67,9 +73,11 @@ static int explain_huge(int err, size_t size, size_t page, struct why *why)
 		       "them too)", size / page, page >> 10, size / page);
 }
 
-static int memfd_alloc(struct buffer *buf, size_t size, bool huge, struct why *why)
+static int memfd_alloc(struct buffer *buf, const struct want *want, struct why *why)
 {
-	unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | (huge ? MFD_HUGETLB : 0);
+	unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | (want->huge ? MFD_HUGETLB : 0);
+	size_t size = want->size;
+	bool huge = want->huge;
 	struct stat st;
 	size_t page;
 	int ret;
@@ -97,7 +105,7 @@ static int memfd_alloc(struct buffer *buf, size_t size, bool huge, struct why *w
 		goto fail;
 	}
 
-	buf->cpu = map_aligned(size, buf->memfd);
+	buf->cpu = memory_map(size, buf->memfd);
 	if (buf->cpu == MAP_FAILED) {
 		buf->cpu = NULL;
 		if (huge && errno == ENOMEM)
@@ -114,11 +122,11 @@ fail:
 	return ret;
 }
 
-static int anon_alloc(struct buffer *buf, size_t size, bool huge, struct why *why)
+static int anon_alloc(struct buffer *buf, const struct want *want, struct why *why)
 {
-	(void)huge;
-	size = round_up(size, sysconf(_SC_PAGESIZE));
-	buf->cpu = map_aligned(size, -1);
+	size_t size = memory_pages(want->size);
+
+	buf->cpu = memory_map(size, -1);
 	if (buf->cpu == MAP_FAILED) {
 		buf->cpu = NULL;
 		return why_set(why, -errno, "mmap of %zu bytes: %s", size, strerror(errno));

@@ -14,6 +14,8 @@
 /* The most that one request moves (the kernel's MAX_RW_COUNT with pages of 4 KiB). */
 #define MAX_RW		0x7ffff000ULL
 
+#define HEAP_DEFAULT	"system"
+
 static const char *const arm_names[] = { "dmabuf", "fixed", "plain" };
 static const char *const memory_names[] = { "memfd", "anon", "hugetlb" };
 static const char *const exporter_names[] = {
@@ -23,6 +25,7 @@ static const char *const exporter_names[] = {
 /* those that are built in */
 static const struct exporter *const exporters[] = {
 	[EXPORTER_UDMABUF] = &exporter_udmabuf,
+	[EXPORTER_DMA_HEAP] = &exporter_dma_heap,
 	[EXPORTER_FD] = NULL,
 };
 
@@ -62,12 +65,17 @@ struct fio_option dmabuf_option_table[] = {
 		.posval = {
 			{ .ival = "udmabuf", .oval = EXPORTER_UDMABUF,
 			  .help = "/dev/udmabuf, of a memfd" },
-			{ .ival = "dma_heap", .oval = EXPORTER_DMA_HEAP, .help = "/dev/dma_heap" },
+			{ .ival = "dma_heap", .oval = EXPORTER_DMA_HEAP,
+			  .help = "a heap of /dev/dma_heap" },
 			{ .ival = "drm", .oval = EXPORTER_DRM, .help = "a DRM device" },
 			{ .ival = "cuda", .oval = EXPORTER_CUDA, .help = "CUDA" },
 			{ .ival = "hip", .oval = EXPORTER_HIP, .help = "HIP" },
 			{ .ival = "fd", .oval = EXPORTER_FD, .help = "an inherited descriptor" },
 		},
+	},
+	{
+		OPTION("heap", FIO_OPT_STR_STORE, heap, HEAP_DEFAULT,
+		       "exporter=dma_heap: the heap's name under /dev/dma_heap"),
 	},
 	{
 		OPTION("hugepages", FIO_OPT_BOOL, hugepages, "0",
@@ -142,18 +150,21 @@ const char *options_exporter(const struct dmabuf_options *o)
 
 const char *options_memory(const struct dmabuf_options *o)
 {
-	if (o->arm == ARM_DMABUF)
-		return memory_names[o->hugepages ? MEMORY_HUGETLB : MEMORY_MEMFD];
-	return memory_names[o->memory];
+	if (o->arm != ARM_DMABUF)
+		return memory_names[o->memory];
+	if (o->exporter == EXPORTER_DMA_HEAP)
+		return o->heap;
+	return memory_names[o->hugepages ? MEMORY_HUGETLB : MEMORY_MEMFD];
 }
 
-const struct exporter *options_source(const struct dmabuf_options *o, bool *huge)
+const struct exporter *options_source(const struct dmabuf_options *o, struct want *want)
 {
+	want->heap = o->heap;
 	if (o->arm == ARM_DMABUF) {
-		*huge = o->hugepages;
+		want->huge = o->hugepages;
 		return exporters[o->exporter];
 	}
-	*huge = o->memory == MEMORY_HUGETLB;
+	want->huge = o->memory == MEMORY_HUGETLB;
 	return o->memory == MEMORY_ANON ? &memory_anon : &memory_memfd;
 }
 
@@ -202,6 +213,9 @@ static int check_dmabuf(struct thread_data *td, struct dmabuf_options *o)
 	if (o->memory == MEMORY_ANON)
 		return refuse(td, -EINVAL, "memory=anon: is for arm=fixed and arm=plain; with "
 			      "arm=dmabuf exporter=%s decides", exporter_names[o->exporter]);
+	if (o->hugepages && o->exporter != EXPORTER_UDMABUF)
+		return refuse(td, -EINVAL, "hugepages=1: is for exporter=udmabuf; exporter=%s "
+			      "decides itself what pages it takes", exporter_names[o->exporter]);
 	if (o->memory == MEMORY_HUGETLB && !o->hugepages)
 		return refuse(td, -EINVAL, "memory=hugetlb: is for arm=fixed and arm=plain; "
 			      "add hugepages=1 for the same with arm=dmabuf");
@@ -241,6 +255,10 @@ int options_check(struct thread_data *td)
 	if (o->hugepages && o->arm != ARM_DMABUF && o->memory != MEMORY_HUGETLB)
 		return refuse(td, -EINVAL, "hugepages=1: is for arm=dmabuf; say memory=hugetlb "
 			      "for the same with arm=%s", arm_names[o->arm]);
+	if ((o->arm != ARM_DMABUF || o->exporter != EXPORTER_DMA_HEAP) &&
+	    strcmp(o->heap, HEAP_DEFAULT))
+		return refuse(td, -EINVAL, "heap=%s: is for arm=dmabuf with exporter=dma_heap",
+			      o->heap);
 	if (td->o.iodepth > RING_MAX_DEPTH)
 		return refuse(td, -EINVAL, "iodepth=%u: io_uring takes at most %u", td->o.iodepth,
 			      RING_MAX_DEPTH);

@@ -5,8 +5,6 @@
 #ifndef FIO_DMABUF_OPTIONS_H
 #define FIO_DMABUF_OPTIONS_H
 
-#include <stdbool.h>
-
 #include "compat.h"
 #include "exporter.h"
 
@@ -36,6 +34,7 @@ struct dmabuf_options {
 	struct thread_data *td;		/* fio wants a pointer here, and sets it */
 	unsigned int arm;
 	unsigned int exporter;
+	char *heap;
 	unsigned int hugepages;
 	unsigned int memory;
 	unsigned int registerfiles;
@@ -114,10 +113,10 @@ const char *options_memory(const struct dmabuf_options *o);
 /**
  * options_source - where the job's pool comes from
  * @o: its options
- * @huge: set where it is to have huge pages
+ * @want: set to what the options say of it; the size is left alone
  *
  * Return: the source; never NULL for a job that passed options_check().
  */
-const struct exporter *options_source(const struct dmabuf_options *o, bool *huge);
+const struct exporter *options_source(const struct dmabuf_options *o, struct want *want);
 
 #endif

@@ -51,7 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--modes", help=f"list of {', '.join(plan.MODES)}, or current: leave it "
                                    "(default: all three)")
     p.add_argument("--arms", help=f"list of {', '.join(plan.ARMS)} (default: fixed,dmabuf)")
-    p.add_argument("--exporter", help="list of who makes the dma-buf (default: udmabuf)")
+    p.add_argument("--exporter", help=f"list of {', '.join(plan.EXPORTERS)}: who makes the "
+                                          "dma-buf (default: udmabuf)")
     p.add_argument("--rw", help=f"list of {', '.join(plan.RWS)} (default: randread)")
     p.add_argument("--bs", help="list of block sizes (default: 4k)")
     p.add_argument("--iodepth", help="list of queue depths (default: 32)")
@@ -72,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     p = command("cost", "instructions per I/O, in the VM, repeatable to about 1 percent")
     p.add_argument("--modes", help="as in sweep (default: all three)")
     p.add_argument("--arms", help="as in sweep (default: fixed,dmabuf)")
+    p.add_argument("--exporter", help="as in sweep (default: udmabuf)")
     p.add_argument("--bs", default="4k", help="one block size (default: 4k)")
     p.add_argument("--repeat", default="3", help="repeats of each point (default: 3)")
     p.add_argument("--ios", default="40000", help="I/O that are counted (default: 40000)")

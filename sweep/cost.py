@@ -141,9 +141,10 @@ def _measure(session: Session, stem: str, p: plan.Point, ios: int) -> dict[str, 
         "iodepth_batch_complete_max": p.iodepth}
     if p.exporter != plan.NO_EXPORTER:
         values["exporter"] = p.exporter
-    if p.bs > _PAGE:
+    if p.bs > _PAGE and p.exporter in (plan.NO_EXPORTER, "udmabuf"):
         # Whether small pages happen to be adjacent decides how many maps an I/O takes, and
-        # alternates from run to run; huge pages are the same for all.
+        # alternates from run to run; huge pages are the same for all. What pages other exporters
+        # take is theirs.
         values |= {"memory": "hugetlb", "hugepages": 1}
     text = fio.render(paths.read(os.path.join(paths.TOP, _JOB)), values, _JOB)
     watcher = Watcher(session.switcher.name, warm * p.bs, ios * p.bs)
@@ -274,7 +275,8 @@ def _cost(row: store.Row) -> float:
 
 def _plan(args: argparse.Namespace, modes: list[str]) -> list[plan.Step]:
     arms = plan.arms_with_exporters(plan.choose(args.arms or "fixed,dmabuf", "--arms", plan.ARMS),
-                                    ["udmabuf"])
+                                    plan.choose(args.exporter or "udmabuf", "--exporter",
+                                                plan.EXPORTERS))
     bs = units.size(args.bs, "--bs")
     if bs % 512:
         raise Misuse(f"--bs {args.bs}: not a multiple of 512, which every drive needs")
@@ -318,7 +320,7 @@ def _boot(args: argparse.Namespace, steps: list[plan.Step], kernel: str | None, 
     """Boots one kernel in the VM and measures there; figures if they may be compared."""
     words = ["--guest", VM_DEV, "--bs", args.bs, "--repeat", args.repeat,
              "--ios", args.ios]
-    for key in ("modes", "arms"):
+    for key in ("modes", "arms", "exporter"):
         if getattr(args, key):
             words += [f"--{key}", getattr(args, key)]
     options = ["--icount", "--drive", _DRIVE, *(["--append", args.append] if args.append else [])]

@@ -23,13 +23,14 @@ static int lowest_fd(void)
 
 static void alloc_and_free(const struct exporter *source, size_t size)
 {
+	struct want want = { .size = size };
 	struct buffer buf = BUFFER_NONE;
 	size_t page = sysconf(_SC_PAGESIZE);
 	int before = lowest_fd();
 	unsigned char *present;
 	struct why why;
 
-	check(!source->alloc(&buf, size, false, &why));
+	check(!source->alloc(&buf, &want, &why));
 	check(buf.size >= size && buf.size < size + page && buf.size % page == 0);
 	check((uintptr_t)buf.cpu % (2 << 20) == 0);
 	check(buf.dmabuf_fd == -1);
@@ -55,11 +56,12 @@ static void alloc_and_free(const struct exporter *source, size_t size)
 
 static void too_much(const struct exporter *source)
 {
+	struct want want = { .size = 1UL << 60 };
 	struct buffer buf = BUFFER_NONE;
 	int before = lowest_fd();
 	struct why why = { "" };
 
-	check(source->alloc(&buf, 1UL << 60, false, &why) < 0);
+	check(source->alloc(&buf, &want, &why) < 0);
 	check(strstr(why.text, "1152921504606846976 bytes"));
 	check(!buf.cpu && buf.memfd == -1 && lowest_fd() == before);
 }
@@ -67,13 +69,14 @@ static void too_much(const struct exporter *source)
 /* Where there is none; where there is, it is tested with the kernel that can use it. */
 static void no_udmabuf(void)
 {
+	struct want want = { .size = 4096 };
 	struct buffer buf = BUFFER_NONE;
 	int before = lowest_fd();
 	struct why why = { "" };
 
 	if (!access("/dev/udmabuf", F_OK))
 		return;
-	check(exporter_udmabuf.alloc(&buf, 4096, false, &why) == -ENOENT);
+	check(exporter_udmabuf.alloc(&buf, &want, &why) == -ENOENT);
 	check(strstr(why.text, "/dev/udmabuf does not exist: CONFIG_UDMABUF is needed"));
 	check(!buf.cpu && buf.memfd == -1 && buf.dmabuf_fd == -1 && lowest_fd() == before);
 }

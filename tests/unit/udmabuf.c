@@ -15,15 +15,16 @@
 
 int main(void)
 {
+	struct want want = { .size = 3 << 20 };
 	struct buffer buf = BUFFER_NONE;
 	struct why why = { "" };
-	char want[64];
+	char line[64];
 	int limit = 0;
 	char *view;
 	FILE *f;
 	int ret;
 
-	ret = exporter_udmabuf.alloc(&buf, 3 << 20, false, &why);
+	ret = exporter_udmabuf.alloc(&buf, &want, &why);
 	if (ret)
 		skip("%s", why.text);
 	check(buf.size == 3 << 20 && buf.dmabuf_fd >= 0);
@@ -43,11 +44,12 @@ int main(void)
 	if (!f || fscanf(f, "%d", &limit) != 1)
 		skip("udmabuf's size_limit_mb cannot be read");
 	fclose(f);
-	ret = exporter_udmabuf.alloc(&buf, ((size_t)limit << 20) + 1, false, &why);
+	want.size = ((size_t)limit << 20) + 1;
+	ret = exporter_udmabuf.alloc(&buf, &want, &why);
 	check(ret == -EINVAL);
-	snprintf(want, sizeof(want), "takes %d MiB, and udmabuf's size_limit_mb is %d", limit + 1,
+	snprintf(line, sizeof(line), "takes %d MiB, and udmabuf's size_limit_mb is %d", limit + 1,
 		 limit);
-	check(strstr(why.text, want));
+	check(strstr(why.text, line));
 	check(!buf.cpu && buf.memfd == -1 && buf.dmabuf_fd == -1);
 	return 0;
 }

@@ -16,6 +16,9 @@
 #include "memory.h"
 
 #define FOLDER		"/dev/dma_heap"
+/* The system heap's pieces, as far as it finds them: system_heap.c, orders[] (Linux 6.12). */
+#define LARGE_PIECE	(1UL << 20)
+#define MEDIUM_PIECE	(64UL << 10)
 
 static int explain_no_heap(const char *heap, struct why *why)
 {
@@ -67,10 +70,21 @@ static int explain_alloc(int err, const char *heap, size_t size, struct why *why
 		       strerror(-err));
 }
 
+/*
+ * Without an IOMMU each piece is a DMA segment, and a drive's limit on segments is reckoned by the
+ * smallest one of a buffer (the last does not count). So none is to be left for small pages.
+ */
+static size_t whole_pieces(size_t size)
+{
+	size_t piece = size > LARGE_PIECE ? LARGE_PIECE : MEDIUM_PIECE;
+
+	return (size + piece - 1) / piece * piece;
+}
+
 static int dma_heap_alloc(struct buffer *buf, const struct want *want, struct why *why)
 {
 	struct dma_heap_allocation_data data = {
-		.len = memory_pages(want->size),
+		.len = whole_pieces(want->size),
 		.fd_flags = O_RDWR | O_CLOEXEC,
 	};
 	int heap, ret = 0;

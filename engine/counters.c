@@ -77,7 +77,8 @@ int counters_write(int fd, const struct counters_job *job, const struct counters
 	fprintf(out, ",\"short\":%" PRIu64 ",\"errors\":%" PRIu64, c->shorts, c->errors);
 	fprintf(out, ",\"mismatches\":%" PRIu64 ",\"untouched\":%" PRIu64,
 		c->mismatches, c->untouched);
-	fprintf(out, ",\"pool_bytes\":%zu,\"buffers\":%u", job->pool_bytes, job->buffers);
+	fprintf(out, ",\"pool_bytes\":%zu,\"dmabufs\":%u,\"buffers\":%u", job->pool_bytes,
+		job->dmabufs, job->buffers);
 	put_setup_flags(out, job->ring);
 	put_key_string(out, "engine", ENGINE_VERSION);
 	fputs("}\n", out);

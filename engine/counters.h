@@ -39,6 +39,7 @@ struct counters {
  * @exporter: who made the dma-buf, "none" where there is none
  * @memory: what the pool's memory is
  * @pool_bytes: the pool's size
+ * @dmabufs: dma-bufs that it is made of
  * @buffers: I/O units cut from it
  * @ring: its ring
  */
@@ -49,6 +50,7 @@ struct counters_job {
 	const char *exporter;
 	const char *memory;
 	size_t pool_bytes;
+	unsigned int dmabufs;
 	unsigned int buffers;
 	const struct ring *ring;
 };

@@ -18,6 +18,7 @@
 #include "counters.h"
 #include "inspect.h"
 #include "options.h"
+#include "pool.h"
 #include "regbuf.h"
 #include "ring.h"
 
@@ -35,9 +36,9 @@ struct target {
 
 /* What is kept for each io_u, by its index. */
 struct unit {
+	uintptr_t base;		/* what a request's address counts from */
 	unsigned int slot;	/* of the target's slots, the one its memory is in */
 	unsigned int retries;
-	uint64_t poison;
 };
 
 /* How a direction is done. */
@@ -53,7 +54,6 @@ struct dmabuf_data {
 	struct ring ring;
 	struct op ops[NR_OPS];	/* by direction */
 	struct unit *units;
-	uintptr_t base;		/* what a request's address counts from */
 	struct io_u **pending;	/* queued, but not yet committed */
 	unsigned int queued;
 	struct io_u **events;	/* reaped, but not yet fetched */
@@ -64,8 +64,7 @@ struct dmabuf_data {
 	/* cold */
 	struct io_u **io_us;	/* by index */
 	unsigned int nr_io_us;
-	struct buffer pool;
-	const struct exporter *source;
+	struct pool pool;
 	struct target *targets;
 	unsigned int nr_targets;
 	bool hold;		/* files stay open: the open file stays the registered one */
@@ -73,6 +72,7 @@ struct dmabuf_data {
 	struct op async_ops[2];	/* read and write, as force_async=N has every Nth */
 	unsigned int until_async;
 	uint64_t poison_seq;
+	uint64_t *poisons;	/* for poison=1, by index */
 	void *scratch;		/* for compare=1 */
 	int counters_fd;
 };
@@ -115,7 +115,6 @@ static int fio_dmabuf_init(struct thread_data *td)
 	dd = calloc(1, sizeof(*dd));
 	if (!dd)
 		return complain(td, -ENOMEM, "no memory");
-	dd->pool = BUFFER_NONE;
 	dd->counters_fd = -1;
 	td->io_ops_data = dd;
 
@@ -153,12 +152,19 @@ static int fio_dmabuf_iomem_alloc(struct thread_data *td, size_t total)
 {
 	struct dmabuf_options *o = td->eo;
 	struct dmabuf_data *dd = td->io_ops_data;
+	struct pool_shape shape = {
+		.unit = td_max_bs(td),
+		.nr = td->o.iodepth,
+		.lead = td->o.mem_align,
+		.most = o->arm == ARM_DMABUF ? REGBUF_MAX_DMABUF : SIZE_MAX,
+	};
 	struct want want = { .size = total };
+	const struct exporter *source;
 	struct why why;
 	int ret;
 
-	dd->source = options_source(o, &want);
-	ret = dd->source->alloc(&dd->pool, &want, &why);
+	source = options_source(o, &want);
+	ret = pool_alloc(&dd->pool, source, &want, &shape, &why);
 	if (ret && o->arm == ARM_DMABUF)
 		return complain(td, ret, "exporter=%s: %s", options_exporter(o), why.text);
 	if (ret)
@@ -263,29 +269,40 @@ static int hold_files(struct thread_data *td, struct dmabuf_data *dd)
 	return 0;
 }
 
-/* arm=dmabuf: a slot for each file, as a slot serves one target. */
+/*
+ * arm=dmabuf: a slot for each file and dma-buf, as a slot serves one target. A target's slots
+ * follow on each other.
+ */
 static int register_dmabuf(struct thread_data *td, struct dmabuf_data *dd)
 {
+	unsigned int nr = dd->pool.nr_pieces;
 	struct fio_file *f;
 	struct why why;
 	unsigned int i;
 	int ret;
 
-	ret = regbuf_table(&dd->ring, dd->nr_targets, &why);
+	ret = regbuf_table(&dd->ring, dd->nr_targets * nr, &why);
 	if (ret)
 		return complain(td, ret, "arm=dmabuf: %s", why.text);
 
 	for_each_file(td, f, i) {
 		struct target *t = &dd->targets[i];
 
-		t->slot = i;
-		ret = regbuf_dmabuf(&dd->ring, t->slot, dd->pool.dmabuf_fd, t->held_fd,
-				    f->file_name, &why);
-		if (ret)
-			return complain(td, ret, "arm=dmabuf: %s", why.text);
+		t->slot = i * nr;
+		for (unsigned int p = 0; p < nr; p++) {
+			ret = regbuf_dmabuf(&dd->ring, t->slot + p, dd->pool.pieces[p].dmabuf_fd,
+					    t->held_fd, f->file_name, &why);
+			if (ret)
+				return complain(td, ret, "arm=dmabuf: %s", why.text);
+		}
 	}
 	/* addresses are offsets into the dma-buf */
-	dd->base = (uintptr_t)dd->pool.cpu;
+	for (i = 0; i < dd->nr_io_us; i++) {
+		unsigned int piece = pool_piece(&dd->pool, i);
+
+		dd->units[i].slot = piece;
+		dd->units[i].base = (uintptr_t)dd->pool.pieces[piece].cpu;
+	}
 	return 0;
 }
 
@@ -374,10 +391,39 @@ static int check_layout(struct thread_data *td, struct dmabuf_data *dd)
 	return 0;
 }
 
+/*
+ * fio lays its units out one after the other. Where the pool is of several pieces, they move apart,
+ * so that none is in two of them, with what fio has filled them with: the last one first, as each
+ * may move to where the next one was.
+ */
+static int spread_units(struct thread_data *td, struct dmabuf_data *dd)
+{
+	size_t bs = td_max_bs(td);
+
+	if (dd->pool.nr_pieces == 1)
+		return 0;
+	if (dd->io_us[0]->buf != pool_unit(&dd->pool, 0))
+		return complain(td, -EPROTO, "this fio lays out its buffers in a way that is not "
+				"known, and the pool takes %u dma-bufs; take less iodepth or bs",
+				dd->pool.nr_pieces);
+	for (unsigned int i = dd->nr_io_us; i--;) {
+		void *to = pool_unit(&dd->pool, i);
+
+		memmove(to, dd->io_us[i]->buf, bs);
+		dd->io_us[i]->buf = to;
+	}
+	return 0;
+}
+
 static int prepare_inspection(struct thread_data *td, struct dmabuf_data *dd)
 {
 	struct dmabuf_options *o = td->eo;
 
+	if (o->poison) {
+		dd->poisons = calloc(dd->nr_io_us, sizeof(*dd->poisons));
+		if (!dd->poisons)
+			return complain(td, -ENOMEM, "poison=1: no memory");
+	}
 	if (o->compare && posix_memalign(&dd->scratch, 4096, td_max_bs(td)))
 		return complain(td, -ENOMEM, "compare=1: no memory for %llu bytes",
 				(unsigned long long)td_max_bs(td));
@@ -404,7 +450,8 @@ static int fio_dmabuf_post_init(struct thread_data *td)
 	/* fio up to 3.33 goes on after a failed allocation, which has said why */
 	if (td->error)
 		return 1;
-	if (moves_data(td) && (check_layout(td, dd) || prepare_inspection(td, dd)))
+	if (moves_data(td) &&
+	    (check_layout(td, dd) || spread_units(td, dd) || prepare_inspection(td, dd)))
 		return 1;
 
 	ret = ring_init(&dd->ring, &conf, &why);
@@ -450,6 +497,7 @@ static void write_counters(struct thread_data *td, struct dmabuf_data *dd)
 		.exporter = options_exporter(o),
 		.memory = options_memory(o),
 		.pool_bytes = dd->pool.size,
+		.dmabufs = o->arm == ARM_DMABUF ? dd->pool.nr_pieces : 0,
 		.buffers = dd->nr_io_us,
 		.ring = &dd->ring,
 	};
@@ -479,11 +527,11 @@ static void fio_dmabuf_cleanup(struct thread_data *td)
 		if (dd->targets[i].compare_fd >= 0)
 			close(dd->targets[i].compare_fd);
 	}
-	if (dd->source)
-		dd->source->free(&dd->pool);
+	pool_free(&dd->pool);
 	if (dd->counters_fd >= 0)
 		close(dd->counters_fd);
 	free(dd->scratch);
+	free(dd->poisons);
 	free(dd->targets);
 	free(dd->units);
 	free(dd->events);
@@ -536,8 +584,8 @@ static slow_path enum fio_q_status queue_slow(struct thread_data *td, struct io_
 	if (o->compare && overlaps(dd, io_u))
 		return FIO_Q_BUSY;
 	if (o->poison && io_u->ddir == DDIR_READ)
-		dd->units[io_u->index].poison = inspect_poison(&dd->poison_seq, io_u->xfer_buf,
-							       io_u->xfer_buflen);
+		dd->poisons[io_u->index] = inspect_poison(&dd->poison_seq, io_u->xfer_buf,
+							  io_u->xfer_buflen);
 	if (o->force_async && !--dd->until_async) {
 		dd->until_async = o->force_async;
 		*op = &dd->async_ops[io_u->ddir];
@@ -549,13 +597,14 @@ static void fill_sqe(const struct dmabuf_data *dd, const struct op *op, struct i
 		     struct io_uring_sqe *sqe)
 {
 	const struct target *t = FILE_ENG_DATA(io_u->file);
+	const struct unit *unit = &dd->units[io_u->index];
 
 	*sqe = op->sqe;
 	sqe->fd = t->sqe_fd;
 	sqe->off = io_u->offset;
-	sqe->addr = (uintptr_t)io_u->xfer_buf - dd->base;
+	sqe->addr = (uintptr_t)io_u->xfer_buf - unit->base;
 	sqe->len = io_u->xfer_buflen;
-	sqe->buf_index = t->slot + dd->units[io_u->index].slot;
+	sqe->buf_index = t->slot + unit->slot;
 	sqe->user_data = (uintptr_t)io_u;
 }
 
@@ -661,7 +710,7 @@ static void inspect(struct thread_data *td, struct dmabuf_data *dd, struct io_u 
 	int ret;
 
 	if (o->poison && io_u->ddir == DDIR_READ &&
-	    inspect_untouched(dd->units[io_u->index].poison, io_u->xfer_buf, len, &at)) {
+	    inspect_untouched(dd->poisons[io_u->index], io_u->xfer_buf, len, &at)) {
 		dd->counters.untouched++;
 		mismatch(td, dd, io_u, at, "completed, but left the memory untouched");
 		return;

@@ -41,12 +41,14 @@ struct want {
 /**
  * struct exporter - one kind of memory, and how it is had
  * @name: what the user calls it
+ * @most: bytes that one buffer can have, where that has a limit of its own
  * @alloc: allocate what is wanted, all of it present, into @buf, which is BUFFER_NONE before and
  *         after a failure. Returns 0 or a negative errno and says why
  * @free: give it back; @buf is BUFFER_NONE afterwards, and may be before
  */
 struct exporter {
 	const char *name;
+	size_t (*most)(void);
 	int (*alloc)(struct buffer *buf, const struct want *want, struct why *why);
 	void (*free)(struct buffer *buf);
 };

@@ -64,8 +64,8 @@ static int open_heap(const char *heap, struct why *why)
 static int explain_alloc(int err, const char *heap, size_t size, struct why *why)
 {
 	if (err == -ENOMEM)
-		return why_set(why, err, "heap=%s: has no memory for %zu bytes; take less iodepth or "
-			       "bs, or another heap", heap, size);
+		return why_set(why, err, "heap=%s: has no memory for %zu bytes; take less iodepth "
+			       "or bs, or another heap", heap, size);
 	return why_set(why, err, "heap=%s: DMA_HEAP_IOCTL_ALLOC of %zu bytes: %s", heap, size,
 		       strerror(-err));
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/udmabuf.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -30,6 +31,13 @@ static int size_limit_mb(void)
 	return mb;
 }
 
+static size_t udmabuf_most(void)
+{
+	int mb = size_limit_mb();
+
+	return mb < 0 ? SIZE_MAX : (size_t)mb << 20;
+}
+
 static int open_device(struct why *why)
 {
 	int fd = open(DEVICE, O_RDWR | O_CLOEXEC);
@@ -51,9 +59,9 @@ static int explain_create(int err, size_t size, bool huge, struct why *why)
 	size_t mb = (size + (1 << 20) - 1) >> 20;
 
 	if (err == -EINVAL && limit >= 0 && mb > (size_t)limit)
-		return why_set(why, err, "the pool takes %zu MiB, and udmabuf's size_limit_mb is "
-			       "%d; raise it (echo %zu > " SIZE_LIMIT "), or take less iodepth "
-			       "or bs", mb, limit, mb);
+		return why_set(why, err, "one block takes %zu MiB, and udmabuf's size_limit_mb is "
+			       "%d; raise it (echo %zu > " SIZE_LIMIT "), or take a smaller bs", mb,
+			       limit, mb);
 	if (err == -EINVAL && huge)
 		return why_set(why, err, "UDMABUF_CREATE: this kernel's udmabuf takes no huge "
 			       "pages (hugepages=1)");
@@ -87,6 +95,7 @@ out:
 
 const struct exporter exporter_udmabuf = {
 	.name	= "udmabuf",
+	.most	= udmabuf_most,
 	.alloc	= udmabuf_alloc,
 	.free	= memory_free,
 };

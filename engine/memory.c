@@ -14,8 +14,6 @@
 
 #include "memory.h"
 
-#define POOL_ALIGN	(2UL << 20)
-
 static size_t round_up(size_t n, size_t unit)
 {
 	return (n + unit - 1) / unit * unit;
@@ -26,30 +24,39 @@ size_t memory_pages(size_t size)
 	return round_up(size, sysconf(_SC_PAGESIZE));
 }
 
-void *memory_map(size_t size, int fd)
+void *memory_reserve(size_t size)
 {
-	int flags = MAP_FIXED | MAP_POPULATE | (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
-	size_t span = size + POOL_ALIGN;
+	size_t span = size + MEMORY_ALIGN;
 	uintptr_t start, at, end;
 	void *p;
 
-	/* take more address space than needed, and give the ends back */
+	/* take more than needed, and give the ends back */
 	p = mmap(NULL, span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return MAP_FAILED;
 	start = (uintptr_t)p;
-	at = round_up(start, POOL_ALIGN);
+	at = round_up(start, MEMORY_ALIGN);
 	end = at + size;
 	if (at > start)
 		munmap((void *)start, at - start);
 	if (start + span > end)
 		munmap((void *)end, start + span - end);
+	return (void *)at;
+}
 
-	p = mmap((void *)at, size, PROT_READ | PROT_WRITE, flags, fd, 0);
+void *memory_map(size_t size, int fd)
+{
+	int flags = MAP_FIXED | MAP_POPULATE | (fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED);
+	void *at, *p;
+
+	at = memory_reserve(size);
+	if (at == MAP_FAILED)
+		return MAP_FAILED;
+	p = mmap(at, size, PROT_READ | PROT_WRITE, flags, fd, 0);
 	if (p == MAP_FAILED) {
 		int err = errno;
 
-		munmap((void *)at, size);
+		munmap(at, size);
 		errno = err;
 	}
 	return p;

@@ -9,13 +9,24 @@
 
 #include "exporter.h"
 
+/* What the address of memory is a multiple of. */
+#define MEMORY_ALIGN	(2UL << 20)
+
+/**
+ * memory_reserve - take address space, with nothing behind it
+ * @size: bytes, whole pages
+ *
+ * Return: the address, a multiple of MEMORY_ALIGN, or MAP_FAILED with errno.
+ */
+void *memory_reserve(size_t size);
+
 /**
  * memory_map - map memory for the CPU, at an address that suits all users of it
  * @size: bytes, whole pages
  * @fd: what to map from its start, or -1 for anonymous memory
  *
  * All pages are present where the kernel can do that beforehand. The address is a multiple of
- * 2 MiB.
+ * MEMORY_ALIGN.
  *
  * Return: the address, to be given to munmap(), or MAP_FAILED with errno.
  */

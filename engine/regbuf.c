@@ -116,7 +116,8 @@ int regbuf_user(struct ring *ring, unsigned int slot, void *addr, size_t len, st
 }
 
 /* The kernel answers in a handful of numbers; these are the sentences behind them. */
-static int explain_dmabuf(int err, const struct ring *ring, const char *target, struct why *why)
+static int explain_dmabuf(int err, const struct ring *ring, off_t size, const char *target,
+			  struct why *why)
 {
 	struct why probe;
 
@@ -130,6 +131,9 @@ static int explain_dmabuf(int err, const struct ring *ring, const char *target, 
 	case -EINVAL:
 		if (regbuf_probe(&probe) != REGBUF_SUPPORTED)
 			return why_set(why, err, "%s", probe.text);
+		if (size > (off_t)REGBUF_MAX_DMABUF)
+			return why_set(why, err, "a dma-buf of %lld bytes: io_uring takes at most "
+				       "%lu", (long long)size, REGBUF_MAX_DMABUF);
 		return why_set(why, err, "%s: io_uring_register: %s (opened with O_DIRECT? "
 			       "the exporter's attach may also have refused)", target,
 			       strerror(-err));
@@ -152,6 +156,6 @@ int regbuf_dmabuf(struct ring *ring, unsigned int slot, int dmabuf_fd, int targe
 	if (ret == -ENOMEM)
 		return explain_memory(lseek(dmabuf_fd, 0, SEEK_END), why);
 	if (ret)
-		return explain_dmabuf(ret, ring, target, why);
+		return explain_dmabuf(ret, ring, lseek(dmabuf_fd, 0, SEEK_END), target, why);
 	return 0;
 }

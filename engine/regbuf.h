@@ -11,9 +11,10 @@
 #include "ring.h"
 #include "why.h"
 
-/* The kernel's limits: slots in a table, and bytes of user memory in one slot. */
+/* The kernel's limits: slots in a table, and bytes of user memory or of a dma-buf in one slot. */
 #define REGBUF_MAX_SLOTS	(1U << 14)
 #define REGBUF_MAX_USER		(1UL << 30)
+#define REGBUF_MAX_DMABUF	(2UL << 30)
 
 /**
  * enum regbuf_support - what this kernel can do with a dma-buf in a slot

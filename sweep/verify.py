@@ -43,8 +43,8 @@ class Combination(NamedTuple):
                 f"-qd{self.iodepth}-at{self.offset}")
 
 
-def combinations(modes: list[str], exporters: list[str], logical: int, quick: bool,
-                 pool_limit: int) -> tuple[list[Combination], list[str]]:
+def combinations(modes: list[str], exporters: list[str], logical: int, quick: bool
+                 ) -> tuple[list[Combination], list[str]]:
     """What is checked, and in words what is left out and why.
 
     Depths and sizes are crossed; buffer offsets are tried on a small block, and on one that
@@ -57,13 +57,6 @@ def combinations(modes: list[str], exporters: list[str], logical: int, quick: bo
     left_out = []
     if logical > 512 and not quick:
         left_out.append(f"512-byte blocks: the drive's block is {logical}")
-    for way in list(ways):
-        # fio adds a page or two to what the blocks need
-        pool = way[0] * way[1] + way[2] + 8192
-        if pool > pool_limit:
-            ways.remove(way)
-            left_out.append(f"{units.human_size(way[0])} at depth {way[1]}: its pool of "
-                            f"{pool >> 20} MiB is over udmabuf's size_limit_mb, {pool_limit >> 20}")
     return [Combination(m, d, e, *w) for m in modes for e in exporters for w in ways
             for d in JOBS], left_out
 
@@ -182,9 +175,8 @@ def main(args: argparse.Namespace) -> int:
         session.need_arms({"dmabuf"})
         modes = session.modes(args.modes or ",".join(plan.MODES))
         queue = f"/sys/class/block/{session.name}/queue"
-        limit = int(paths.read("/sys/module/udmabuf/parameters/size_limit_mb", "64")) << 20
         todo, left_out = combinations(modes, exporters, int(paths.read(
-            f"{queue}/logical_block_size")), args.quick, limit)
+            f"{queue}/logical_block_size")), args.quick)
         folder = store.Folder(store.new_folder(args.out, os.uname().nodename, "-verify"))
         folder.merge_env(env.collect(session.name, session.fio_version))
         log = kmsg.KernelLog()

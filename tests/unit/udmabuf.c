@@ -18,7 +18,7 @@ int main(void)
 	struct want want = { .size = 3 << 20 };
 	struct buffer buf = BUFFER_NONE;
 	struct why why = { "" };
-	char line[64];
+	char line[96];
 	int limit = 0;
 	char *view;
 	FILE *f;
@@ -47,8 +47,8 @@ int main(void)
 	want.size = ((size_t)limit << 20) + 1;
 	ret = exporter_udmabuf.alloc(&buf, &want, &why);
 	check(ret == -EINVAL);
-	snprintf(line, sizeof(line), "takes %d MiB, and udmabuf's size_limit_mb is %d", limit + 1,
-		 limit);
+	snprintf(line, sizeof(line), "one block takes %d MiB, and udmabuf's size_limit_mb is %d",
+		 limit + 1, limit);
 	check(strstr(why.text, line));
 	check(!buf.cpu && buf.memfd == -1 && buf.dmabuf_fd == -1);
 	return 0;

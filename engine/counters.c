@@ -12,6 +12,7 @@
 
 #include "build/version.h"
 #include "counters.h"
+#include "json.h"
 
 int counters_open(const char *path, struct why *why)
 {
@@ -22,27 +23,10 @@ int counters_open(const char *path, struct why *why)
 	return fd;
 }
 
-/* A string with the quotes and escapes that JSON wants. */
-static void put_string(FILE *out, const char *s)
-{
-	fputc('"', out);
-	for (; *s; s++) {
-		unsigned char c = *s;
-
-		if (c == '"' || c == '\\')
-			fprintf(out, "\\%c", c);
-		else if (c < 0x20)
-			fprintf(out, "\\u%04x", c);
-		else
-			fputc(c, out);
-	}
-	fputc('"', out);
-}
-
 static void put_key_string(FILE *out, const char *key, const char *value)
 {
 	fprintf(out, ",\"%s\":", key);
-	put_string(out, value);
+	json_string(out, value);
 }
 
 static void put_setup_flags(FILE *out, const struct ring *ring)
@@ -67,7 +51,7 @@ int counters_write(int fd, const struct counters_job *job, const struct counters
 	if (!out)
 		return -ENOMEM;
 	fputs("{\"job\":", out);
-	put_string(out, job->job);
+	json_string(out, job->job);
 	fprintf(out, ",\"thread\":%u", job->thread);
 	put_key_string(out, "arm", job->arm);
 	put_key_string(out, "exporter", job->exporter);

@@ -39,13 +39,18 @@ ENGINE_OBJS	= engine/compat.o engine/counters.o engine/dmabuf.o engine/exporter_
 # What knows fio; the others are also linked into the unit tests.
 FIO_OBJS	= engine/compat.o engine/dmabuf.o engine/options.o
 UNIT_OBJS	= $(filter-out $(FIO_OBJS),$(ENGINE_OBJS))
+# The probe takes what it needs of the engine.
+PROBE_OBJS	= engine/probe.o engine/probe_devices.o engine/probe_exporters.o \
+		  engine/probe_kernel.o engine/probe_look.o engine/probe_pci.o engine/probe_report.o \
+		  engine/probe_software.o
 C_TESTS		= $(patsubst %.c,%,$(wildcard tests/*/*.c))
 # What tests/kernel/ runs inside the guest.
 GUEST_TESTS	= $(patsubst %.c,build/%,$(filter-out %/common.c,$(wildcard tests/kernel/guest/*.c)))
 ENGINE		= engine/fio-dmabuf.so
+PROBE		= engine/fio-dmabuf-probe
 libdir		= $(prefix)/lib/fio-dmabuf
 
-all: $(ENGINE)
+all: $(ENGINE) $(PROBE)
 
 # Re-run what was run, when configure has changed; run it where it never was.
 # What tests and demonstrates everything also installs what that takes.
@@ -72,7 +77,7 @@ build/version.h: FORCE
 	line="#define ENGINE_VERSION \"$$v\""; \
 	[ "$$(cat $@ 2>/dev/null)" = "$$line" ] || echo "$$line" >$@
 
-engine/counters.o: build/version.h
+engine/counters.o engine/probe_software.o: build/version.h
 
 $(FIO_OBJS): override CPPFLAGS += $(FIO_CPPFLAGS)
 
@@ -81,6 +86,9 @@ engine/%.o: engine/%.c config-host.mak
 
 $(ENGINE): $(ENGINE_OBJS)
 	$(QUIET_LD)$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $^ -luring
+
+$(PROBE): $(PROBE_OBJS) $(UNIT_OBJS)
+	$(QUIET_LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -luring
 
 # A test in C is one file; it sees what the engine has that does not need fio.
 tests/%: tests/%.c $(UNIT_OBJS) config-host.mak
@@ -95,6 +103,7 @@ build/tests/kernel/guest/%: tests/kernel/guest/%.c tests/kernel/guest/common.c \
 
 install: all
 	$(call QUIET_INSTALL,$(libdir))install -D -m 755 -t $(DESTDIR)$(libdir) $(ENGINE)
+	$(call QUIET_INSTALL,$(prefix)/bin)install -D -m 755 -t $(DESTDIR)$(prefix)/bin $(PROBE)
 
 kernel:
 	$(Q)kernel/build >/dev/null
@@ -131,10 +140,11 @@ SPARSE		= sparse -gcc-base-dir "$$($(CC) -print-file-name=)" -Wno-declaration-af
 		  -Wno-bitwise $(CPPFLAGS) $(FIO_CPPFLAGS)
 lint: all $(C_TESTS)
 	@echo '     SPARSE'
-	$(Q)for f in $(ENGINE_OBJS:.o=.c) $(C_TESTS:=.c); do $(SPARSE) $$f 2>&1; done | \
+	$(Q)for f in $(ENGINE_OBJS:.o=.c) $(PROBE_OBJS:.o=.c) $(C_TESTS:=.c); do \
+		$(SPARSE) $$f 2>&1; done | \
 		{ ! grep -E '^(engine|tests)/[^:]*:[0-9]+:[0-9]+: (warning|error)'; }
 	@echo '     ANALYZER'
-	$(Q)for f in $(UNIT_OBJS:.o=.c); do \
+	$(Q)for f in $(UNIT_OBJS:.o=.c) $(PROBE_OBJS:.o=.c); do \
 		$(CC) $(CPPFLAGS) $(CFLAGS) -fanalyzer -c -o /dev/null $$f || exit 1; \
 	done
 	@echo '     SHELLCHECK'
@@ -146,7 +156,7 @@ lint: all $(C_TESTS)
 		[ast.parse(open(f).read(), f) for f in sys.argv[1:]]'
 
 clean:
-	$(Q)rm -f $(ENGINE) engine/*.o engine/*.d tests/*/*.d
+	$(Q)rm -f $(ENGINE) $(PROBE) engine/*.o engine/*.d tests/*/*.d
 	$(Q)rm -f $(patsubst %.c,%,$(wildcard tests/*/*.c))
 	$(Q)rm -rf build/tests
 

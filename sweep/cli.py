@@ -5,7 +5,7 @@ import argparse
 import os
 from typing import NoReturn
 
-from sweep import plan, process
+from sweep import paths, plan, process
 from sweep.errors import Interrupted, Misuse, Problem
 
 _EPILOG = "exit status: 0 done, 1 a run or a check failed, 2 wrong use, 77 not possible here"
@@ -45,6 +45,11 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, text: str) -> argparse.ArgumentParser:
         return subs.add_parser(name, help=text, description=text, epilog=_EPILOG,
                                allow_abbrev=False)
+
+    p = command("probe", "what this machine can do, and why not; changes nothing")
+    p.add_argument("--device", metavar="DEV", help="ask about this drive only, and register a "
+                                                   "dma-buf with it; nothing is read or written")
+    p.add_argument("--json", action="store_true", help="the report as JSON")
 
     p = command("sweep", "IOMMU mode x buffer kind x block size x depth, interleaved, proved")
     _where(p, "it is filled with random data first, and writing rw values become possible")
@@ -132,8 +137,20 @@ def _iommu(args: argparse.Namespace) -> int:
     return 0
 
 
+def _probe(args: argparse.Namespace) -> NoReturn:
+    """Becomes the engine's probe."""
+    argv = [paths.PROBE, *(["--device", args.device] if args.device is not None else []),
+            *(["--json"] if args.json else [])]
+    try:
+        os.execv(paths.PROBE, argv)
+    except OSError as e:
+        raise Misuse(f"probe: {paths.PROBE}: {e.strerror}; run make") from None
+
+
 def _run(args: argparse.Namespace) -> int:
     """Imports what the command needs, and no more."""
+    if args.command == "probe":
+        _probe(args)
     if args.command == "iommu":
         return _iommu(args)
     if args.command == "sweep":

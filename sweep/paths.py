@@ -5,6 +5,7 @@ import os
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 ENGINE = os.path.join(TOP, "engine", "fio-dmabuf.so")
+PROBE = os.path.join(TOP, "engine", "fio-dmabuf-probe")
 RESULTS = os.path.join(TOP, "results")
 VM = os.path.join(TOP, "kernel", "vm")
 

@@ -23,17 +23,17 @@
 static const char usage[] =
 	"usage: fio-dmabuf probe [--device DEV] [--json]\n"
 	"\n"
-	"What this machine can do with dma-bufs and drives: the kernel, exporters, drives, GPUs and\n"
-	"which drives they reach, fio; for each no the reason, and after -> what would change it.\n"
-	"Needs no root and no drive, and changes nothing.\n"
+	"What this machine can do with dma-bufs and drives: the kernel, exporters, drives, GPUs\n"
+	"and which drives they reach, fio; for each no the reason, and after -> what would change\n"
+	"it. Needs no root and no drive, and changes nothing.\n"
 	"\n"
-	"  --device DEV  ask about this drive only: a dma-buf is registered with it, which needs the\n"
-	"                right to read it; nothing is read or written\n"
-	"  --json        the same as JSON: {SECTION: {NAME: {ok: true, false or null, FIELD: VALUE,\n"
-	"                reason:, command:}}}; ok is there where it is a question, and null where\n"
-	"                that cannot be told; what does not apply is left out\n"
+	"  --device DEV  ask about this drive only: a dma-buf is registered with it, which needs\n"
+	"                the right to read it; nothing is read or written\n"
+	"  --json        the same as JSON: {SECTION: {NAME: {ok: true, false or null,\n"
+	"                FIELD: VALUE, reason:, command:}}}; ok is there where it is a question,\n"
+	"                and null where that cannot be told; what does not apply is left out\n"
 	"\n"
-	"exit status: 0 dma-buf I/O is possible, 2 wrong use, 77 it is not possible (result says why)\n";
+	"exit status: 0 dma-buf I/O is possible, 2 wrong use, 77 it is not (result says why)\n";
 
 static const char *const needs[PROBE_NEEDS] = {
 	[PROBE_NEED_KERNEL]	= "kernel",

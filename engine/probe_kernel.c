@@ -23,7 +23,7 @@ static const struct {
 	const char *command;
 } steps[] = {
 	{ "io_uring", REGBUF_NO_IO_URING, NULL },
-	{ "extended_update", REGBUF_NO_EXTENDED, "make kernel-deb, install what it makes, boot it" },
+	{ "extended_update", REGBUF_NO_EXTENDED, "make kernel-deb, and install and boot that" },
 	{ "dmabuf_type", REGBUF_NO_DMABUF, "boot Linux 7.4 or later, or one of make kernel-deb" },
 	{ "dmabuf_enabled", REGBUF_DISABLED, "boot a kernel with CONFIG_DMA_SHARED_BUFFER=y" },
 };

@@ -24,6 +24,8 @@
 /* What of a device's configuration anybody may read. */
 #define CONFIG_OPEN	64
 #define ZEN		0x17
+#define ASK_KERNEL	"the kernel decides by its list of host bridges " \
+			"(drivers/pci/p2pdma.c): only if "
 
 /* A device and what is above it. */
 struct chain {
@@ -120,7 +122,7 @@ void pci_iommu(struct probe_row *row, const char *address)
 		probe_text(row, "iommu_group", group);
 }
 
-/* The ACS capability's control register decides; a port without the capability redirects nothing. */
+/* The ACS capability's control register decides; a port without it redirects nothing. */
 static enum acs read_acs(const char *address)
 {
 	uint8_t config[PCI_CFG_SPACE_EXP_SIZE];
@@ -218,6 +220,7 @@ static void host_bridge_id(char *id, size_t len, const char *root)
 /* Through the host bridge: where the kernel trusts it. */
 static void through_host(struct probe_row *row, const struct chain *a, const struct chain *b)
 {
+	bool same = !strcmp(a->root, b->root);
 	char id_a[PROBE_NAME], id_b[PROBE_NAME];
 
 	host_bridge_id(id_a, sizeof(id_a), a->root);
@@ -225,13 +228,14 @@ static void through_host(struct probe_row *row, const struct chain *a, const str
 	probe_text(row, "way", "host bridge");
 	probe_text(row, "iommu", pci_translated(b->at[b->nr - 1]) ? "translates" : "");
 	probe_text(row, "host_bridge", id_a);
-	if (strcmp(a->root, b->root))
+	if (!same)
 		probe_text(row, "other_host_bridge", id_b);
 	if (trusted_cpu())
 		probe_says(row, PROBE_YES, NULL);
+	else if (same)
+		probe_says(row, PROBE_UNKNOWN, ASK_KERNEL "%s is in it", id_a);
 	else
-		probe_says(row, PROBE_UNKNOWN, "the kernel decides by its list of host bridges "
-			   "(drivers/pci/p2pdma.c): only if %s is in it", id_a);
+		probe_says(row, PROBE_UNKNOWN, ASK_KERNEL "%s and %s are in it", id_a, id_b);
 }
 
 void pci_reach(struct probe_row *row, const char *a, const char *b)

@@ -13,6 +13,7 @@
 
 struct first_line {
 	char text[256];
+	bool ours;
 };
 
 static void keep_first(const char *text, void *arg)
@@ -23,11 +24,16 @@ static void keep_first(const char *text, void *arg)
 		snprintf(line->text, sizeof(line->text), "%s", text);
 }
 
-/* What fio says of an engine that it does not take. */
+/* Why fio does not take the engine: in the engine's words where it has any, else the first said. */
 static void keep_complaint(const char *text, void *arg)
 {
-	if (strstr(text, "fio-dmabuf: ") || strstr(text, "fio: "))
-		keep_first(text, arg);
+	struct first_line *line = arg;
+	bool ours = strstr(text, "fio-dmabuf: ");
+
+	if (ours && !line->ours)
+		line->text[0] = '\0';
+	line->ours |= ours;
+	keep_first(text, line);
 }
 
 /* Where the engine lies: beside this program when it was built, in lib/ when it was installed. */
@@ -53,7 +59,7 @@ static bool find_engine(char *path, size_t len)
 static bool probe_fio(struct probe *p)
 {
 	static const char *const argv[] = { CONFIG_FIO, "--version", NULL };
-	struct first_line version = { "" };
+	struct first_line version = { .text = "" };
 	struct probe_row row;
 
 	probe_row(&row, "fio");
@@ -74,7 +80,7 @@ static void probe_engine(struct probe *p, bool fio)
 {
 	char path[PROBE_PATH + 64], option[sizeof(path) + 16];
 	const char *const argv[] = { CONFIG_FIO, option, NULL };
-	struct first_line complaint = { "" };
+	struct first_line complaint = { .text = "" };
 	struct probe_row row;
 	bool found = find_engine(path, sizeof(path));
 

@@ -34,8 +34,9 @@ override LDFLAGS += -Wl,-z,now
 
 # Please keep these lists sorted alphabetically.
 ENGINE_OBJS	= engine/compat.o engine/counters.o engine/dmabuf.o engine/exporter_dma_heap.o \
-		  engine/exporter_udmabuf.o engine/inspect.o engine/json.o engine/memory.o \
-		  engine/options.o engine/pool.o engine/regbuf.o engine/ring.o
+		  engine/exporter_fd.o engine/exporter_udmabuf.o engine/inspect.o engine/json.o \
+		  engine/memory.o engine/options.o engine/pool.o engine/regbuf.o engine/ring.o \
+		  engine/shadow.o
 # What knows fio; the others are also linked into the unit tests.
 FIO_OBJS	= engine/compat.o engine/dmabuf.o engine/options.o
 UNIT_OBJS	= $(filter-out $(FIO_OBJS),$(ENGINE_OBJS))

@@ -58,7 +58,7 @@ struct dmabuf_data {
 	unsigned int queued;
 	struct io_u **events;	/* reaped, but not yet fetched */
 	unsigned int reissued;	/* prepared again, but not yet submitted */
-	bool inspect;
+	bool inspect;		/* completions are looked at, or copied */
 	struct counters counters;
 
 	/* cold */
@@ -71,6 +71,8 @@ struct dmabuf_data {
 	bool running;		/* post_init has succeeded */
 	struct op async_ops[2];	/* read and write, as force_async=N has every Nth */
 	unsigned int until_async;
+	bool copy_in;		/* the pool has a shadow, and each write comes from it */
+	bool copy_out;		/* likewise, and each read goes there */
 	uint64_t poison_seq;
 	uint64_t *poisons;	/* for poison=1, by index */
 	void *scratch;		/* for compare=1 */
@@ -148,7 +150,8 @@ static int fio_dmabuf_io_u_init(struct thread_data *td, struct io_u *io_u)
 	return 0;
 }
 
-static int fio_dmabuf_iomem_alloc(struct thread_data *td, size_t total)
+/* What fio adds to the units is for memory that is not aligned. */
+static int fio_dmabuf_iomem_alloc(struct thread_data *td, size_t fio_unused total)
 {
 	struct dmabuf_options *o = td->eo;
 	struct dmabuf_data *dd = td->io_ops_data;
@@ -158,13 +161,13 @@ static int fio_dmabuf_iomem_alloc(struct thread_data *td, size_t total)
 		.lead = td->o.mem_align,
 		.most = o->arm == ARM_DMABUF ? REGBUF_MAX_DMABUF : SIZE_MAX,
 	};
-	struct want want = { .size = total };
+	struct want want = { 0 };
 	const struct exporter *source;
 	struct why why;
 	int ret;
 
 	source = options_source(o, &want);
-	ret = pool_alloc(&dd->pool, source, &want, &shape, &why);
+	ret = pool_alloc(&dd->pool, source, want, &shape, &why);
 	if (ret && o->arm == ARM_DMABUF)
 		return complain(td, ret, "exporter=%s: %s", options_exporter(o), why.text);
 	if (ret)
@@ -342,6 +345,51 @@ static int register_fixed(struct thread_data *td, struct dmabuf_data *dd)
 	return 0;
 }
 
+/* Bring what the CPU sees of a unit, and what devices do, in line. */
+static int copy_unit(struct thread_data *td, struct dmabuf_data *dd, struct io_u *io_u, size_t len,
+		     bool in)
+{
+	struct buffer *piece = &dd->pool.pieces[pool_piece(&dd->pool, io_u->index)];
+	size_t at = (char *)io_u->xfer_buf - (char *)piece->cpu;
+	const struct copier *copier = piece->copier;
+	struct why why;
+	int ret;
+
+	ret = in ? copier->in(piece, at, len, &why) : copier->out(piece, at, len, &why);
+	if (ret)
+		complain(td, ret, "exporter=%s: %s", options_exporter(td->eo), why.text);
+	return ret;
+}
+
+/*
+ * Where the CPU has but a shadow of the pool, it is copied only if somebody looks at the data. A
+ * write does if fio gives it new data; that it scrambles the old a little, which is its default,
+ * is left out unless asked for, and the data goes to the pool once.
+ */
+static int prepare_shadow(struct thread_data *td, struct dmabuf_data *dd)
+{
+	struct dmabuf_options *o = td->eo;
+
+	if (!dd->pool.pieces[0].copier)
+		return 0;
+	if (!fio_option_is_set(&td->o, scramble_buffers))
+		td->flags &= ~TD_F_SCRAMBLE_BUFFERS;
+
+	dd->copy_in = td->flags & (TD_F_DO_VERIFY | TD_F_REFILL_BUFFERS | TD_F_SCRAMBLE_BUFFERS);
+	dd->copy_out = (td->flags & TD_F_DO_VERIFY) || o->poison || o->compare;
+	dd->inspect |= dd->copy_out;
+	if (!td_write(td) || dd->copy_in)
+		return 0;
+	for (unsigned int i = 0; i < dd->nr_io_us; i++) {
+		struct io_u *io_u = dd->io_us[i];
+
+		io_u->xfer_buf = io_u->buf;
+		if (copy_unit(td, dd, io_u, td_max_bs(td), true))
+			return 1;
+	}
+	return 0;
+}
+
 /* Everything in a request that does not depend on the I/O. */
 static void prepare_ops(struct thread_data *td, struct dmabuf_data *dd)
 {
@@ -363,7 +411,7 @@ static void prepare_ops(struct thread_data *td, struct dmabuf_data *dd)
 
 	wr->sqe = common;
 	wr->sqe.opcode = registered ? IORING_OP_WRITE_FIXED : IORING_OP_WRITE;
-	wr->slow = o->compare || o->force_async;
+	wr->slow = o->compare || o->force_async || dd->copy_in;
 
 	for (unsigned int i = 0; i < 2; i++) {
 		dd->async_ops[i] = dd->ops[i];
@@ -451,7 +499,8 @@ static int fio_dmabuf_post_init(struct thread_data *td)
 	if (td->error)
 		return 1;
 	if (moves_data(td) &&
-	    (check_layout(td, dd) || spread_units(td, dd) || prepare_inspection(td, dd)))
+	    (check_layout(td, dd) || spread_units(td, dd) || prepare_inspection(td, dd) ||
+	     prepare_shadow(td, dd)))
 		return 1;
 
 	ret = ring_init(&dd->ring, &conf, &why);
@@ -563,6 +612,7 @@ static slow_path enum fio_q_status queue_slow(struct thread_data *td, struct io_
 {
 	struct dmabuf_options *o = td->eo;
 	struct dmabuf_data *dd = td->io_ops_data;
+	int ret;
 
 	if (io_u->ddir != DDIR_READ && io_u->ddir != DDIR_WRITE) {
 		/* done here and now, when all before it is at least with the kernel */
@@ -586,6 +636,13 @@ static slow_path enum fio_q_status queue_slow(struct thread_data *td, struct io_
 	if (o->poison && io_u->ddir == DDIR_READ)
 		dd->poisons[io_u->index] = inspect_poison(&dd->poison_seq, io_u->xfer_buf,
 							  io_u->xfer_buflen);
+	if (io_u->ddir == DDIR_WRITE ? dd->copy_in : o->poison && dd->copy_out) {
+		ret = copy_unit(td, dd, io_u, io_u->xfer_buflen, true);
+		if (ret) {
+			io_u->error = -ret;
+			return FIO_Q_COMPLETED;
+		}
+	}
 	if (o->force_async && !--dd->until_async) {
 		dd->until_async = o->force_async;
 		*op = &dd->async_ops[io_u->ddir];
@@ -709,6 +766,13 @@ static void inspect(struct thread_data *td, struct dmabuf_data *dd, struct io_u 
 	size_t at;
 	int ret;
 
+	if (dd->copy_out && io_u->ddir == DDIR_READ) {
+		ret = copy_unit(td, dd, io_u, len, false);
+		if (ret) {
+			io_u->error = -ret;
+			return;
+		}
+	}
 	if (o->poison && io_u->ddir == DDIR_READ &&
 	    inspect_untouched(dd->poisons[io_u->index], io_u->xfer_buf, len, &at)) {
 		dd->counters.untouched++;

@@ -10,32 +10,54 @@
 
 #include "why.h"
 
+struct copier;
+
 /**
  * struct buffer - a stretch of memory
  * @cpu: its CPU view; aligned to 2 MiB
  * @size: its size, whole pages
  * @memfd: the memory file behind it, or -1
  * @dmabuf_fd: the dma-buf that names it for devices, or -1
+ * @copier: NULL where @cpu is the memory itself, as devices see it. Else @cpu is a shadow of it in
+ *          ordinary memory, and this brings one in line with the other
+ * @device: what @copier knows the memory by
  */
 struct buffer {
 	void *cpu;
 	size_t size;
 	int memfd;
 	int dmabuf_fd;
+	const struct copier *copier;
+	void *device;
 };
 
 #define BUFFER_NONE	((struct buffer){ .memfd = -1, .dmabuf_fd = -1 })
 
 /**
+ * struct copier - how a buffer and its shadow are kept in line
+ * @in: copy @len bytes at @at from the shadow to the memory, which devices then see. Returns 0 or a
+ *      negative errno and says why
+ * @out: likewise, from the memory to the shadow
+ */
+struct copier {
+	int (*in)(struct buffer *buf, size_t at, size_t len, struct why *why);
+	int (*out)(struct buffer *buf, size_t at, size_t len, struct why *why);
+};
+
+/**
  * struct want - the memory that is asked for
  * @size: bytes, at least
  * @huge: of huge pages
+ * @piece: which one of a pool's buffers it is
  * @heap: for dma_heap, the heap's name
+ * @dmabuf_fd: for fd, the dma-buf
  */
 struct want {
 	size_t size;
 	bool huge;
+	unsigned int piece;
 	const char *heap;
+	int dmabuf_fd;
 };
 
 /**
@@ -59,6 +81,7 @@ extern const struct exporter memory_anon;
 
 /* Exporters of dma-bufs. */
 extern const struct exporter exporter_dma_heap;
+extern const struct exporter exporter_fd;
 extern const struct exporter exporter_udmabuf;
 
 #endif

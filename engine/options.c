@@ -26,7 +26,7 @@ static const char *const exporter_names[] = {
 static const struct exporter *const exporters[] = {
 	[EXPORTER_UDMABUF] = &exporter_udmabuf,
 	[EXPORTER_DMA_HEAP] = &exporter_dma_heap,
-	[EXPORTER_FD] = NULL,
+	[EXPORTER_FD] = &exporter_fd,
 };
 
 #define OPTION(opt_name, opt_type, field, opt_def, opt_help)			\
@@ -76,6 +76,11 @@ struct fio_option dmabuf_option_table[] = {
 	{
 		OPTION("heap", FIO_OPT_STR_STORE, heap, HEAP_DEFAULT,
 		       "exporter=dma_heap: the heap's name under /dev/dma_heap"),
+	},
+	{
+		OPTION("dmabuf_fd", FIO_OPT_INT, dmabuf_fd, "-1",
+		       "exporter=fd: the descriptor of a dma-buf that fio was started with"),
+		.minval = -1,
 	},
 	{
 		OPTION("hugepages", FIO_OPT_BOOL, hugepages, "0",
@@ -154,12 +159,15 @@ const char *options_memory(const struct dmabuf_options *o)
 		return memory_names[o->memory];
 	if (o->exporter == EXPORTER_DMA_HEAP)
 		return o->heap;
+	if (o->exporter == EXPORTER_FD)
+		return "inherited";
 	return memory_names[o->hugepages ? MEMORY_HUGETLB : MEMORY_MEMFD];
 }
 
 const struct exporter *options_source(const struct dmabuf_options *o, struct want *want)
 {
 	want->heap = o->heap;
+	want->dmabuf_fd = o->dmabuf_fd;
 	if (o->arm == ARM_DMABUF) {
 		want->huge = o->hugepages;
 		return exporters[o->exporter];
@@ -191,6 +199,11 @@ int complain(struct thread_data *td, int err, const char *fmt, ...)
 	1;									\
 })
 
+static bool exported_by(const struct dmabuf_options *o, enum exporter_id id)
+{
+	return o->arm == ARM_DMABUF && o->exporter == id;
+}
+
 static int check_dmabuf(struct thread_data *td, struct dmabuf_options *o)
 {
 	struct fio_file *f;
@@ -200,6 +213,12 @@ static int check_dmabuf(struct thread_data *td, struct dmabuf_options *o)
 	if (!exporters[o->exporter])
 		return refuse(td, -ENOSYS, "exporter=%s: not built into this engine; "
 			      "exporter=udmabuf is", exporter_names[o->exporter]);
+	if (o->exporter == EXPORTER_FD && o->dmabuf_fd < 0)
+		return refuse(td, -EINVAL, "exporter=fd: which one? say dmabuf_fd=N, for a "
+			      "descriptor that the program which starts fio has opened");
+	if (o->exporter == EXPORTER_FD && td->o.numjobs > 1)
+		return refuse(td, -EINVAL, "numjobs=%u: the dma-buf of exporter=fd is one job's; "
+			      "write several jobs, each with its own dmabuf_fd", td->o.numjobs);
 	if (o->hipri)
 		return refuse(td, -EINVAL, "hipri=1: io_uring takes no dma-buf in a polled ring; "
 			      "leave it out with arm=dmabuf");
@@ -255,10 +274,12 @@ int options_check(struct thread_data *td)
 	if (o->hugepages && o->arm != ARM_DMABUF && o->memory != MEMORY_HUGETLB)
 		return refuse(td, -EINVAL, "hugepages=1: is for arm=dmabuf; say memory=hugetlb "
 			      "for the same with arm=%s", arm_names[o->arm]);
-	if ((o->arm != ARM_DMABUF || o->exporter != EXPORTER_DMA_HEAP) &&
-	    strcmp(o->heap, HEAP_DEFAULT))
+	if (!exported_by(o, EXPORTER_DMA_HEAP) && strcmp(o->heap, HEAP_DEFAULT))
 		return refuse(td, -EINVAL, "heap=%s: is for arm=dmabuf with exporter=dma_heap",
 			      o->heap);
+	if (!exported_by(o, EXPORTER_FD) && o->dmabuf_fd != -1)
+		return refuse(td, -EINVAL, "dmabuf_fd=%d: is for arm=dmabuf with exporter=fd",
+			      o->dmabuf_fd);
 	if (td->o.iodepth > RING_MAX_DEPTH)
 		return refuse(td, -EINVAL, "iodepth=%u: io_uring takes at most %u", td->o.iodepth,
 			      RING_MAX_DEPTH);

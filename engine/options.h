@@ -35,6 +35,7 @@ struct dmabuf_options {
 	unsigned int arm;
 	unsigned int exporter;
 	char *heap;
+	int dmabuf_fd;
 	unsigned int hugepages;
 	unsigned int memory;
 	unsigned int registerfiles;

@@ -15,13 +15,13 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* Whole huge pages where they fit, so that every piece is aligned as well as the first. */
+/* Of several, whole huge pages where they fit, so that each is aligned as well as the first. */
 static size_t piece_size(const struct pool *pool, unsigned int units, size_t most)
 {
 	size_t size = memory_pages(pool->lead + units * pool->unit);
 	size_t aligned = (size + MEMORY_ALIGN - 1) / MEMORY_ALIGN * MEMORY_ALIGN;
 
-	return aligned <= most ? aligned : size;
+	return pool->nr_pieces > 1 && aligned <= most ? aligned : size;
 }
 
 /* Pieces are made anywhere, and then moved to follow on each other. */
@@ -65,26 +65,19 @@ static int join(struct pool *pool, struct why *why)
 	return 0;
 }
 
-int pool_alloc(struct pool *pool, const struct exporter *source, const struct want *want,
+int pool_alloc(struct pool *pool, const struct exporter *source, struct want want,
 	       const struct pool_shape *shape, struct why *why)
 {
-	struct want one = *want;
-	size_t most = shape->most;
-	bool cut;
+	size_t most = shape->most, fit;
 	int ret = 0;
 
 	pool->source = source;
 	pool->unit = shape->unit;
 	pool->lead = shape->lead;
-	pool->per = shape->nr;
 	if (source->most)
 		most = least(most, source->most());
-	cut = want->size > most;
-	if (cut) {
-		size_t fit = most > shape->lead ? (most - shape->lead) / shape->unit : 0;
-
-		pool->per = fit ? least(fit, shape->nr) : 1;
-	}
+	fit = most > shape->lead ? (most - shape->lead) / shape->unit : 0;
+	pool->per = fit ? least(fit, shape->nr) : 1;
 	pool->nr_pieces = (shape->nr + pool->per - 1) / pool->per;
 	pool->pieces = calloc(pool->nr_pieces, sizeof(*pool->pieces));
 	if (!pool->pieces) {
@@ -94,11 +87,10 @@ int pool_alloc(struct pool *pool, const struct exporter *source, const struct wa
 	for (unsigned int i = 0; i < pool->nr_pieces; i++)
 		pool->pieces[i] = BUFFER_NONE;
 
-	for (unsigned int i = 0; i < pool->nr_pieces && !ret; i++) {
-		if (cut)
-			one.size = piece_size(pool, least(pool->per, shape->nr - i * pool->per),
-					      most);
-		ret = source->alloc(&pool->pieces[i], &one, why);
+	for (want.piece = 0; want.piece < pool->nr_pieces && !ret; want.piece++) {
+		want.size = piece_size(pool, least(pool->per, shape->nr - want.piece * pool->per),
+				       most);
+		ret = source->alloc(&pool->pieces[want.piece], &want, why);
 	}
 	if (!ret)
 		ret = join(pool, why);

@@ -50,8 +50,8 @@ struct pool_shape {
  * pool_alloc - make a pool
  * @pool: zeroed
  * @source: where the memory is from
- * @want: which memory, and how much of it where one piece can be as large
- * @shape: what is needed of it, and how it is cut, where one cannot
+ * @want: which memory; how much of it follows from @shape
+ * @shape: what it is for
  * @why: the reason of a failure
  *
  * A piece has room for a unit at least, even where that is more than it may have: the source
@@ -59,7 +59,7 @@ struct pool_shape {
  *
  * Return: 0, or a negative errno, and the pool is empty.
  */
-int pool_alloc(struct pool *pool, const struct exporter *source, const struct want *want,
+int pool_alloc(struct pool *pool, const struct exporter *source, struct want want,
 	       const struct pool_shape *shape, struct why *why);
 
 /**

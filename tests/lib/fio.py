@@ -95,10 +95,11 @@ class Result:
 
 
 def run(timeout: int = 100, engine: str = ENGINE, prefix: tuple[str, ...] = (), name: str = "t",
-        **options: Any) -> Result:
+        pass_fds: tuple[int, ...] = (), **options: Any) -> Result:
     """Run one job, with its options as fio's and the engine's names.
 
-    counters= is added where not given. Options whose value is None are left out.
+    counters= is added where not given. Options whose value is None are left out. fio inherits
+    the descriptors in pass_fds.
     """
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="fio-dmabuf-run-") as tmp:
         os.chmod(tmp, 0o777)
@@ -112,7 +113,7 @@ def run(timeout: int = 100, engine: str = ENGINE, prefix: tuple[str, ...] = (), 
         # fio leaves files where it runs
         proc = subprocess.run(command, cwd=tmp, env=environment(), text=True, timeout=timeout,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, check=False)
+                              stderr=subprocess.STDOUT, check=False, pass_fds=pass_fds)
         result = Result(shlex.join(command), proc.returncode, proc.stdout)
         if out.exists():
             # fio repeats its messages in the file, before the JSON

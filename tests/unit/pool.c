@@ -28,13 +28,13 @@ static int lowest_fd(void)
 static void one_piece(const struct exporter *source)
 {
 	struct pool_shape shape = { .unit = 12288, .nr = 100, .lead = 512, .most = 2 * MIB };
-	struct want want = { .size = 512 + 100 * 12288 + 4095 };
+	struct want want = { 0 };
 	struct pool pool = { 0 };
 	struct why why;
 
-	check(!pool_alloc(&pool, source, &want, &shape, &why));
+	check(!pool_alloc(&pool, source, want, &shape, &why));
 	check(pool.nr_pieces == 1 && pool.cpu == pool.pieces[0].cpu);
-	check(pool.size == memory_pages(want.size));
+	check(pool.size == memory_pages(512 + 100 * 12288));
 	for (unsigned int i = 0; i < shape.nr; i++) {
 		check(pool_piece(&pool, i) == 0);
 		check(pool_unit(&pool, i) == (char *)pool.cpu + 512 + i * shape.unit);
@@ -59,13 +59,12 @@ static void look_behind(const struct pool *pool, unsigned int nr)
 static void several(const struct exporter *source, const struct pool_shape *shape,
 		    unsigned int pieces)
 {
-	/* fio asks for some pages more than the units need */
-	struct want want = { .size = shape->lead + shape->nr * shape->unit + 8192 };
+	struct want want = { 0 };
 	struct pool pool = { 0 };
 	struct why why;
 	char *at;
 
-	check(!pool_alloc(&pool, source, &want, shape, &why));
+	check(!pool_alloc(&pool, source, want, shape, &why));
 	check(pool.nr_pieces == pieces);
 	check((uintptr_t)pool.cpu % MEMORY_ALIGN == 0);
 
@@ -74,7 +73,8 @@ static void several(const struct exporter *source, const struct pool_shape *shap
 		check(pool.pieces[i].cpu == at && pool.pieces[i].size <= shape->most);
 		at += pool.pieces[i].size;
 	}
-	check(at == (char *)pool.cpu + pool.size && pool.size >= want.size - 8192);
+	check(at == (char *)pool.cpu + pool.size);
+	check(pool.size >= shape->lead + shape->nr * shape->unit);
 	/* all of it is memory, the pieces' ends as well: fio fills it from end to end */
 	memset(pool.cpu, 0xff, pool.size);
 
@@ -99,7 +99,7 @@ static void several(const struct exporter *source, const struct pool_shape *shap
 static void refused(void)
 {
 	struct pool_shape shape = { .unit = MIB, .nr = 4, .most = MIB };
-	struct want want = { .size = 4 * MIB };
+	struct want want = { 0 };
 	struct rlimit old, few;
 	struct pool pool = { 0 };
 	struct why why = { "" };
@@ -108,7 +108,7 @@ static void refused(void)
 	few = old;
 	few.rlim_cur = lowest_fd() + 2;
 	check(!setrlimit(RLIMIT_NOFILE, &few));
-	check(pool_alloc(&pool, &memory_memfd, &want, &shape, &why) == -EMFILE);
+	check(pool_alloc(&pool, &memory_memfd, want, &shape, &why) == -EMFILE);
 	check(!strcmp(why.text, "memfd_create: Too many open files"));
 	check(!pool.cpu && !pool.pieces && !pool.nr_pieces);
 	pool_free(&pool);

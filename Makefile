@@ -37,6 +37,12 @@ ENGINE_OBJS	= engine/compat.o engine/counters.o engine/dmabuf.o engine/exporter_
 		  engine/exporter_fd.o engine/exporter_udmabuf.o engine/inspect.o engine/json.o \
 		  engine/memory.o engine/options.o engine/pool.o engine/regbuf.o engine/ring.o \
 		  engine/shadow.o
+LIBS		= -luring
+ifdef CONFIG_LIBDRM
+ENGINE_OBJS	+= engine/drm_gem.o engine/exporter_drm.o
+override CPPFLAGS += $(LIBDRM_CFLAGS)
+LIBS		+= -ldrm
+endif
 # What knows fio; the others are also linked into the unit tests.
 FIO_OBJS	= engine/compat.o engine/dmabuf.o engine/options.o
 UNIT_OBJS	= $(filter-out $(FIO_OBJS),$(ENGINE_OBJS))
@@ -86,14 +92,14 @@ engine/%.o: engine/%.c config-host.mak
 	$(QUIET_CC)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
 $(ENGINE): $(ENGINE_OBJS)
-	$(QUIET_LD)$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $^ -luring
+	$(QUIET_LD)$(CC) $(CFLAGS) $(LDFLAGS) -shared -o $@ $^ $(LIBS)
 
 $(PROBE): $(PROBE_OBJS) $(UNIT_OBJS)
-	$(QUIET_LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -luring
+	$(QUIET_LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # A test in C is one file; it sees what the engine has that does not need fio.
 tests/%: tests/%.c $(UNIT_OBJS) config-host.mak
-	$(QUIET_LD)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(UNIT_OBJS) $(LDFLAGS) -luring
+	$(QUIET_LD)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(UNIT_OBJS) $(LDFLAGS) $(LIBS)
 
 build/tests/kernel/guest/%: tests/kernel/guest/%.c tests/kernel/guest/common.c \
 			   tests/kernel/guest/common.h kernel/modules/dmabuf_test.h config-host.mak

@@ -51,6 +51,8 @@ struct copier {
  * @piece: which one of a pool's buffers it is
  * @heap: for dma_heap, the heap's name
  * @dmabuf_fd: for fd, the dma-buf
+ * @drm_device: for drm, the device's node, or NULL for any
+ * @vram: for drm, of the device's own memory
  */
 struct want {
 	size_t size;
@@ -58,6 +60,8 @@ struct want {
 	unsigned int piece;
 	const char *heap;
 	int dmabuf_fd;
+	const char *drm_device;
+	bool vram;
 };
 
 /**
@@ -81,6 +85,7 @@ extern const struct exporter memory_anon;
 
 /* Exporters of dma-bufs. */
 extern const struct exporter exporter_dma_heap;
+extern const struct exporter exporter_drm;
 extern const struct exporter exporter_fd;
 extern const struct exporter exporter_udmabuf;
 

@@ -18,6 +18,7 @@
 
 static const char *const arm_names[] = { "dmabuf", "fixed", "plain" };
 static const char *const memory_names[] = { "memfd", "anon", "hugetlb" };
+static const char *const drm_memory_names[] = { "system", "vram" };
 static const char *const exporter_names[] = {
 	"udmabuf", "dma_heap", "drm", "cuda", "hip", "fd",
 };
@@ -26,6 +27,9 @@ static const char *const exporter_names[] = {
 static const struct exporter *const exporters[] = {
 	[EXPORTER_UDMABUF] = &exporter_udmabuf,
 	[EXPORTER_DMA_HEAP] = &exporter_dma_heap,
+#ifdef CONFIG_LIBDRM
+	[EXPORTER_DRM] = &exporter_drm,
+#endif
 	[EXPORTER_FD] = &exporter_fd,
 };
 
@@ -67,7 +71,7 @@ struct fio_option dmabuf_option_table[] = {
 			  .help = "/dev/udmabuf, of a memfd" },
 			{ .ival = "dma_heap", .oval = EXPORTER_DMA_HEAP,
 			  .help = "a heap of /dev/dma_heap" },
-			{ .ival = "drm", .oval = EXPORTER_DRM, .help = "a DRM device" },
+			{ .ival = "drm", .oval = EXPORTER_DRM, .help = "a graphics driver (DRM)" },
 			{ .ival = "cuda", .oval = EXPORTER_CUDA, .help = "CUDA" },
 			{ .ival = "hip", .oval = EXPORTER_HIP, .help = "HIP" },
 			{ .ival = "fd", .oval = EXPORTER_FD, .help = "an inherited descriptor" },
@@ -81,6 +85,20 @@ struct fio_option dmabuf_option_table[] = {
 		OPTION("dmabuf_fd", FIO_OPT_INT, dmabuf_fd, "-1",
 		       "exporter=fd: the descriptor of a dma-buf that fio was started with"),
 		.minval = -1,
+	},
+	{
+		OPTION("drm_device", FIO_OPT_STR_STORE, drm_device, NULL,
+		       "exporter=drm: its node in /dev/dri (default: the first that can be used)"),
+	},
+	{
+		OPTION("drm_memory", FIO_OPT_STR, drm_memory, "system",
+		       "exporter=drm: where the memory is"),
+		.posval = {
+			{ .ival = "system", .oval = DRM_MEMORY_SYSTEM,
+			  .help = "the system's memory" },
+			{ .ival = "vram", .oval = DRM_MEMORY_VRAM,
+			  .help = "the device's own: amdgpu, i915, nouveau, xe" },
+		},
 	},
 	{
 		OPTION("hugepages", FIO_OPT_BOOL, hugepages, "0",
@@ -161,6 +179,8 @@ const char *options_memory(const struct dmabuf_options *o)
 		return o->heap;
 	if (o->exporter == EXPORTER_FD)
 		return "inherited";
+	if (o->exporter == EXPORTER_DRM)
+		return drm_memory_names[o->drm_memory];
 	return memory_names[o->hugepages ? MEMORY_HUGETLB : MEMORY_MEMFD];
 }
 
@@ -168,6 +188,8 @@ const struct exporter *options_source(const struct dmabuf_options *o, struct wan
 {
 	want->heap = o->heap;
 	want->dmabuf_fd = o->dmabuf_fd;
+	want->drm_device = o->drm_device;
+	want->vram = o->drm_memory == DRM_MEMORY_VRAM;
 	if (o->arm == ARM_DMABUF) {
 		want->huge = o->hugepages;
 		return exporters[o->exporter];
@@ -210,6 +232,9 @@ static int check_dmabuf(struct thread_data *td, struct dmabuf_options *o)
 	struct why why;
 	unsigned int i;
 
+	if (o->exporter == EXPORTER_DRM && !exporters[EXPORTER_DRM])
+		return refuse(td, -ENOSYS, "exporter=drm: this engine was built without libdrm; "
+			      "install libdrm-dev, run ./configure, and make");
 	if (!exporters[o->exporter])
 		return refuse(td, -ENOSYS, "exporter=%s: not built into this engine; "
 			      "exporter=udmabuf is", exporter_names[o->exporter]);
@@ -277,6 +302,10 @@ int options_check(struct thread_data *td)
 	if (!exported_by(o, EXPORTER_DMA_HEAP) && strcmp(o->heap, HEAP_DEFAULT))
 		return refuse(td, -EINVAL, "heap=%s: is for arm=dmabuf with exporter=dma_heap",
 			      o->heap);
+	if (!exported_by(o, EXPORTER_DRM) && (o->drm_device || o->drm_memory))
+		return refuse(td, -EINVAL, "%s=%s: is for arm=dmabuf with exporter=drm",
+			      o->drm_device ? "drm_device" : "drm_memory",
+			      o->drm_device ? o->drm_device : drm_memory_names[o->drm_memory]);
 	if (!exported_by(o, EXPORTER_FD) && o->dmabuf_fd != -1)
 		return refuse(td, -EINVAL, "dmabuf_fd=%d: is for arm=dmabuf with exporter=fd",
 			      o->dmabuf_fd);

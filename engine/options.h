@@ -29,6 +29,11 @@ enum memory_id {
 	MEMORY_HUGETLB,
 };
 
+enum drm_memory_id {
+	DRM_MEMORY_SYSTEM,
+	DRM_MEMORY_VRAM,
+};
+
 /* As fio fills it in; their order is that of the table. */
 struct dmabuf_options {
 	struct thread_data *td;		/* fio wants a pointer here, and sets it */
@@ -36,6 +41,8 @@ struct dmabuf_options {
 	unsigned int exporter;
 	char *heap;
 	int dmabuf_fd;
+	char *drm_device;
+	unsigned int drm_memory;
 	unsigned int hugepages;
 	unsigned int memory;
 	unsigned int registerfiles;

@@ -69,6 +69,7 @@ static void test_format(void)
 	format(nsid, FORMAT_8_BYTES | PI_TYPE_1);
 	expect("protection information", false, -EOPNOTSUPP);
 	expect("protection information", true, -EOPNOTSUPP);
+	check(regbuf_dmabuf(&ring, 0, buf.fd, dev) == -EOPNOTSUPP, "registered all the same");
 	format(nsid, FORMAT_PLAIN);
 	expect("plain again", true, LEN);
 	expect("plain again", false, LEN);

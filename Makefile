@@ -33,8 +33,9 @@ endif
 override LDFLAGS += -Wl,-z,now
 
 # Please keep these lists sorted alphabetically.
-ENGINE_OBJS	= engine/compat.o engine/counters.o engine/dmabuf.o engine/exporter_dma_heap.o \
-		  engine/exporter_fd.o engine/exporter_udmabuf.o engine/inspect.o engine/json.o \
+ENGINE_OBJS	= engine/compat.o engine/counters.o engine/dmabuf.o engine/exporter_cuda.o \
+		  engine/exporter_dma_heap.o engine/exporter_fd.o engine/exporter_hip.o \
+		  engine/exporter_udmabuf.o engine/inspect.o engine/json.o engine/library.o \
 		  engine/memory.o engine/options.o engine/pool.o engine/regbuf.o engine/ring.o \
 		  engine/shadow.o
 LIBS		= -luring

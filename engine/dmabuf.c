@@ -166,7 +166,7 @@ static int fio_dmabuf_iomem_alloc(struct thread_data *td, size_t fio_unused tota
 	struct why why;
 	int ret;
 
-	source = options_source(o, &want);
+	source = options_source(td, &want);
 	ret = pool_alloc(&dd->pool, source, want, &shape, &why);
 	if (ret && o->arm == ARM_DMABUF)
 		return complain(td, ret, "exporter=%s: %s", options_exporter(o), why.text);

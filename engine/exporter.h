@@ -53,6 +53,7 @@ struct copier {
  * @dmabuf_fd: for fd, the dma-buf
  * @drm_device: for drm, the device's node, or NULL for any
  * @vram: for drm, of the device's own memory
+ * @gpu: for cuda and hip, the GPU's number
  */
 struct want {
 	size_t size;
@@ -62,6 +63,7 @@ struct want {
 	int dmabuf_fd;
 	const char *drm_device;
 	bool vram;
+	unsigned int gpu;
 };
 
 /**
@@ -84,9 +86,11 @@ extern const struct exporter memory_memfd;
 extern const struct exporter memory_anon;
 
 /* Exporters of dma-bufs. */
+extern const struct exporter exporter_cuda;
 extern const struct exporter exporter_dma_heap;
 extern const struct exporter exporter_drm;
 extern const struct exporter exporter_fd;
+extern const struct exporter exporter_hip;
 extern const struct exporter exporter_udmabuf;
 
 #endif

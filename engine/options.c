@@ -3,7 +3,9 @@
  * The engine's options, and the refusal of what cannot work.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,6 +17,7 @@
 #define MAX_RW		0x7ffff000ULL
 
 #define HEAP_DEFAULT	"system"
+#define GPU_DEFAULT	"0"
 
 static const char *const arm_names[] = { "dmabuf", "fixed", "plain" };
 static const char *const memory_names[] = { "memfd", "anon", "hugetlb" };
@@ -23,13 +26,15 @@ static const char *const exporter_names[] = {
 	"udmabuf", "dma_heap", "drm", "cuda", "hip", "fd",
 };
 
-/* those that are built in */
+/* NULL: not built in */
 static const struct exporter *const exporters[] = {
 	[EXPORTER_UDMABUF] = &exporter_udmabuf,
 	[EXPORTER_DMA_HEAP] = &exporter_dma_heap,
 #ifdef CONFIG_LIBDRM
 	[EXPORTER_DRM] = &exporter_drm,
 #endif
+	[EXPORTER_CUDA] = &exporter_cuda,
+	[EXPORTER_HIP] = &exporter_hip,
 	[EXPORTER_FD] = &exporter_fd,
 };
 
@@ -72,8 +77,8 @@ struct fio_option dmabuf_option_table[] = {
 			{ .ival = "dma_heap", .oval = EXPORTER_DMA_HEAP,
 			  .help = "a heap of /dev/dma_heap" },
 			{ .ival = "drm", .oval = EXPORTER_DRM, .help = "a graphics driver (DRM)" },
-			{ .ival = "cuda", .oval = EXPORTER_CUDA, .help = "CUDA" },
-			{ .ival = "hip", .oval = EXPORTER_HIP, .help = "HIP" },
+			{ .ival = "cuda", .oval = EXPORTER_CUDA, .help = "an NVIDIA GPU" },
+			{ .ival = "hip", .oval = EXPORTER_HIP, .help = "an AMD GPU" },
 			{ .ival = "fd", .oval = EXPORTER_FD, .help = "an inherited descriptor" },
 		},
 	},
@@ -99,6 +104,11 @@ struct fio_option dmabuf_option_table[] = {
 			{ .ival = "vram", .oval = DRM_MEMORY_VRAM,
 			  .help = "the device's own: amdgpu, i915, nouveau, xe" },
 		},
+	},
+	{
+		OPTION("gpu_dev_ids", FIO_OPT_STR_STORE, gpu_dev_ids, GPU_DEFAULT,
+		       "exporter=cuda, exporter=hip: numbers of GPUs, as 0:1, which the jobs take "
+		       "in turn"),
 	},
 	{
 		OPTION("hugepages", FIO_OPT_BOOL, hugepages, "0",
@@ -181,11 +191,34 @@ const char *options_memory(const struct dmabuf_options *o)
 		return "inherited";
 	if (o->exporter == EXPORTER_DRM)
 		return drm_memory_names[o->drm_memory];
+	if (o->exporter == EXPORTER_CUDA || o->exporter == EXPORTER_HIP)
+		return drm_memory_names[DRM_MEMORY_VRAM];
 	return memory_names[o->hugepages ? MEMORY_HUGETLB : MEMORY_MEMFD];
 }
 
-const struct exporter *options_source(const struct dmabuf_options *o, struct want *want)
+/* The nth number of a colon list, which starts again after its end, or -1 where it is none. */
+static int nth_gpu(const char *list, unsigned int nth)
 {
+	unsigned long ids[64];
+	unsigned int nr = 0;
+	char *end;
+
+	do {
+		if (nr == sizeof(ids) / sizeof(ids[0]) || *list < '0' || *list > '9')
+			return -1;
+		ids[nr] = strtoul(list, &end, 10);
+		if (ids[nr++] > INT_MAX || (*end && *end != ':'))
+			return -1;
+		list = end + 1;
+	} while (*end);
+	return ids[nth % nr];
+}
+
+const struct exporter *options_source(const struct thread_data *td, struct want *want)
+{
+	const struct dmabuf_options *o = td->eo;
+
+	want->gpu = nth_gpu(o->gpu_dev_ids, td->thread_number - 1);
 	want->heap = o->heap;
 	want->dmabuf_fd = o->dmabuf_fd;
 	want->drm_device = o->drm_device;
@@ -235,9 +268,9 @@ static int check_dmabuf(struct thread_data *td, struct dmabuf_options *o)
 	if (o->exporter == EXPORTER_DRM && !exporters[EXPORTER_DRM])
 		return refuse(td, -ENOSYS, "exporter=drm: this engine was built without libdrm; "
 			      "install libdrm-dev, run ./configure, and make");
-	if (!exporters[o->exporter])
-		return refuse(td, -ENOSYS, "exporter=%s: not built into this engine; "
-			      "exporter=udmabuf is", exporter_names[o->exporter]);
+	if (nth_gpu(o->gpu_dev_ids, 0) < 0)
+		return refuse(td, -EINVAL, "gpu_dev_ids=%s: is not a list of GPUs such as 0 or 0:1",
+			      o->gpu_dev_ids);
 	if (o->exporter == EXPORTER_FD && o->dmabuf_fd < 0)
 		return refuse(td, -EINVAL, "exporter=fd: which one? say dmabuf_fd=N, for a "
 			      "descriptor that the program which starts fio has opened");
@@ -306,6 +339,10 @@ int options_check(struct thread_data *td)
 		return refuse(td, -EINVAL, "%s=%s: is for arm=dmabuf with exporter=drm",
 			      o->drm_device ? "drm_device" : "drm_memory",
 			      o->drm_device ? o->drm_device : drm_memory_names[o->drm_memory]);
+	if (!exported_by(o, EXPORTER_CUDA) && !exported_by(o, EXPORTER_HIP) &&
+	    strcmp(o->gpu_dev_ids, GPU_DEFAULT))
+		return refuse(td, -EINVAL, "gpu_dev_ids=%s: is for arm=dmabuf with exporter=cuda "
+			      "or exporter=hip", o->gpu_dev_ids);
 	if (!exported_by(o, EXPORTER_FD) && o->dmabuf_fd != -1)
 		return refuse(td, -EINVAL, "dmabuf_fd=%d: is for arm=dmabuf with exporter=fd",
 			      o->dmabuf_fd);

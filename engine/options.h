@@ -43,6 +43,7 @@ struct dmabuf_options {
 	int dmabuf_fd;
 	char *drm_device;
 	unsigned int drm_memory;
+	char *gpu_dev_ids;
 	unsigned int hugepages;
 	unsigned int memory;
 	unsigned int registerfiles;
@@ -120,11 +121,11 @@ const char *options_memory(const struct dmabuf_options *o);
 
 /**
  * options_source - where the job's pool comes from
- * @o: its options
+ * @td: the job
  * @want: set to what the options say of it; the size is left alone
  *
  * Return: the source; never NULL for a job that passed options_check().
  */
-const struct exporter *options_source(const struct dmabuf_options *o, struct want *want);
+const struct exporter *options_source(const struct thread_data *td, struct want *want);
 
 #endif

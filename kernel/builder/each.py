@@ -24,7 +24,7 @@ OPTION = "CONFIG_DMABUF_IO"
 WITHOUT = {
     "NVMe": ("CONFIG_BLK_DEV_NVME",),
     "dma-bufs": ("CONFIG_DMA_SHARED_BUFFER", "CONFIG_UDMABUF", "CONFIG_DMABUF_HEAPS",
-                 "CONFIG_SYNC_FILE"),
+                 "CONFIG_SYNC_FILE", "CONFIG_DRM"),
     "io_uring": ("CONFIG_IO_URING",),
 }
 # What kernel/vm's configuration does without, but the series touches.

@@ -134,7 +134,7 @@ check-kernel: deps
 	$(Q)$(MAKE) all $(C_TESTS) $(GUEST_TESTS)
 	$(Q)$(MAKE) kernel
 	$(Q)rm -rf build/tests/coverage
-	$(Q)tests/run --long kernel/cost_flat kernel/iommu_kinds
+	$(Q)tests/run --long kernel/cost_flat kernel/cost_unpatched kernel/iommu_kinds engine/vm_pools
 	$(Q)kernel=$$(kernel/build --debug) && KERNEL=$$kernel COVERAGE=$(CURDIR)/build/tests/coverage \
 		tests/run --long 'kernel/regbuf_*' 'kernel/build_*' && \
 		tests/kernel/_coverage "$${kernel%/*}/coverage" build/tests/coverage

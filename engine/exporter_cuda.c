@@ -9,10 +9,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "library.h"
 #include "memory.h"
+#include "shadow.h"
 
 /* CUdevice_attribute */
 #define ATTR_RDMA_WITH_VMM	110
@@ -219,7 +219,6 @@ static int cuda_alloc(struct buffer *buf, const struct want *want, struct why *w
 	size_t size = memory_pages(want->size);
 	struct gpu *gpu;
 	bool rdma;
-	void *cpu;
 	int ret;
 
 	gpu = calloc(1, sizeof(*gpu));
@@ -234,20 +233,10 @@ static int cuda_alloc(struct buffer *buf, const struct want *want, struct why *w
 	if (!ret)
 		ret = CALL(gpu, why, export, &buf->dmabuf_fd, gpu->address, gpu->size,
 			   HANDLE_DMA_BUF, 0);
+	if (!ret)
+		ret = shadow_memory(buf, size, &copier, why);
 	if (ret)
-		goto fail;
-
-	cpu = memory_map(size, -1);
-	if (cpu == MAP_FAILED) {
-		ret = why_set(why, -errno, "mmap of %zu bytes: %s", size, strerror(errno));
-		goto fail;
-	}
-	buf->cpu = cpu;
-	buf->size = size;
-	buf->copier = &copier;
-	return 0;
-fail:
-	cuda_free(buf);
+		cuda_free(buf);
 	return ret;
 }
 

@@ -8,12 +8,12 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/types.h>
 #include <unistd.h>
 
 #include "library.h"
 #include "memory.h"
+#include "shadow.h"
 
 /* hipMemRangeHandleTypeDmaBufFd */
 #define HANDLE_DMA_BUF	1
@@ -143,7 +143,6 @@ static int hip_alloc(struct buffer *buf, const struct want *want, struct why *wh
 {
 	size_t size = memory_pages(want->size);
 	struct gpu *gpu;
-	void *cpu;
 	int ret;
 
 	gpu = calloc(1, sizeof(*gpu));
@@ -155,20 +154,10 @@ static int hip_alloc(struct buffer *buf, const struct want *want, struct why *wh
 	ret = library_load(files, symbols, (void **)&gpu->hip, why);
 	if (!ret)
 		ret = allocate(gpu, want, &buf->dmabuf_fd, why);
+	if (!ret)
+		ret = shadow_memory(buf, size, &copier, why);
 	if (ret)
-		goto fail;
-
-	cpu = memory_map(size, -1);
-	if (cpu == MAP_FAILED) {
-		ret = why_set(why, -errno, "mmap of %zu bytes: %s", size, strerror(errno));
-		goto fail;
-	}
-	buf->cpu = cpu;
-	buf->size = size;
-	buf->copier = &copier;
-	return 0;
-fail:
-	hip_free(buf);
+		hip_free(buf);
 	return ret;
 }
 

@@ -57,18 +57,27 @@ static const struct copier copier = {
 	.out	= copy_out,
 };
 
-int shadow_dmabuf(struct buffer *buf, size_t size, struct why *why)
+int shadow_memory(struct buffer *buf, size_t size, const struct copier *with, struct why *why)
 {
-	void *cpu, *device;
+	void *cpu = memory_map(size, -1);
 
-	cpu = memory_map(size, -1);
 	if (cpu == MAP_FAILED)
 		return why_set(why, -errno, "mmap of %zu bytes: %s", size, strerror(errno));
-	device = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, buf->dmabuf_fd, 0);
-
 	buf->cpu = cpu;
 	buf->size = size;
-	buf->copier = &copier;
+	buf->copier = with;
+	return 0;
+}
+
+int shadow_dmabuf(struct buffer *buf, size_t size, struct why *why)
+{
+	void *device;
+	int ret;
+
+	ret = shadow_memory(buf, size, &copier, why);
+	if (ret)
+		return ret;
+	device = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, buf->dmabuf_fd, 0);
 	buf->device = device == MAP_FAILED ? NULL : device;
 	return 0;
 }

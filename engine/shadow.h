@@ -10,6 +10,17 @@
 #include "exporter.h"
 
 /**
+ * shadow_memory - give a buffer a CPU view that is not its memory
+ * @buf: gets its CPU view, and the copier
+ * @size: bytes, whole pages
+ * @with: what copies between the two
+ * @why: the reason of a failure
+ *
+ * Return: 0, or a negative errno.
+ */
+int shadow_memory(struct buffer *buf, size_t size, const struct copier *with, struct why *why);
+
+/**
  * shadow_dmabuf - give a dma-buf a shadow
  * @buf: has its dmabuf_fd; gets its CPU view, and a copier, which asks the exporter before and
  *       after each copy (DMA_BUF_IOCTL_SYNC)

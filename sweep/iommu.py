@@ -25,6 +25,10 @@ _JOURNALS = "/run/fio-dmabuf"
 _WAIT = 60.0
 # What looks at a new drive and lets go of it has this long.
 _SETTLE = 3.0
+# A queue setting that was put back is looked at again after so long, so often at most: somebody
+# else may want another value.
+_STAYS = 0.25
+_TRIES = 8
 # Settings of a drive's queue that a new bind resets and people do change.
 _KEPT = ("scheduler", "nomerges", "rq_affinity", "iostats", "wbt_lat_usec", "read_ahead_kb")
 
@@ -258,15 +262,34 @@ class Switcher:
             time.sleep(0.02)
 
     def _tune(self) -> None:
-        """The queue settings that the drive had."""
-        for key, value in self._note["queue"].items():
-            path = f"/sys/class/block/{self.name}/queue/{key}"
-            now = paths.read(path, "")
-            if value not in (now, *re.findall(r"\[(.+?)\]", now)):
-                try:
-                    paths.write(path, value)
-                except OSError as e:
-                    process.say(f"{path}: cannot be put back to {value}: {e.strerror}")
+        """The queue settings that the drive had.
+
+        A drive can be opened before the kernel has done with adding it: once the partitions are
+        read, add_disk_final() raises the read-ahead again. So what had to be put back is looked at
+        until it stays.
+        """
+        for _ in range(_TRIES):
+            if not self._put_back():
+                return
+            time.sleep(_STAYS)
+
+    def _differing(self) -> dict[str, str]:
+        """Files of queue settings that are not what they were, and what they were."""
+        queue = f"/sys/class/block/{self.name}/queue"
+        now = {key: paths.read(f"{queue}/{key}", "") for key in self._note["queue"]}
+        return {f"{queue}/{key}": value for key, value in self._note["queue"].items()
+                if value not in (now[key], *re.findall(r"\[(.+?)\]", now[key]))}
+
+    def _put_back(self) -> bool:
+        """Puts queue settings back; whether there were any that could be."""
+        done = False
+        for path, value in self._differing().items():
+            try:
+                paths.write(path, value)
+                done = True
+            except OSError as e:
+                process.say(f"{path}: cannot be put back to {value}: {e.strerror}")
+        return done
 
     def keep(self) -> None:
         """Leaves the mode as it is; the journal still knows what was there (iommu set)."""
@@ -290,6 +313,10 @@ class Switcher:
                         self._wait_for_users()
                         self._keep_open = False
                         self._switch(self._note["type"])
+                    else:
+                        # Unbound and bound again, perhaps, without a switch between.
+                        self._wait()
+                        self._tune()
                     if self._note["previous"]:
                         _save(self._note["previous"])
                     else:

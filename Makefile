@@ -33,11 +33,11 @@ endif
 override LDFLAGS += -Wl,-z,now
 
 # Please keep these lists sorted alphabetically.
-ENGINE_OBJS	= engine/compat.o engine/counters.o engine/dmabuf.o engine/exporter_cuda.o \
-		  engine/exporter_dma_heap.o engine/exporter_fd.o engine/exporter_hip.o \
-		  engine/exporter_udmabuf.o engine/inspect.o engine/json.o engine/library.o \
-		  engine/memory.o engine/options.o engine/pool.o engine/regbuf.o engine/ring.o \
-		  engine/shadow.o
+ENGINE_OBJS	= engine/buffers.o engine/compat.o engine/counters.o engine/data.o engine/dmabuf.o \
+		  engine/exporter_cuda.o engine/exporter_dma_heap.o engine/exporter_fd.o \
+		  engine/exporter_hip.o engine/exporter_udmabuf.o engine/files.o engine/inspect.o \
+		  engine/json.o engine/library.o engine/memory.o engine/options.o engine/pool.o \
+		  engine/regbuf.o engine/ring.o engine/shadow.o
 LIBS		= -luring
 ifdef CONFIG_LIBDRM
 ENGINE_OBJS	+= engine/drm_gem.o engine/exporter_drm.o
@@ -45,7 +45,8 @@ override CPPFLAGS += $(LIBDRM_CFLAGS)
 LIBS		+= -ldrm
 endif
 # What knows fio; the others are also linked into the unit tests.
-FIO_OBJS	= engine/compat.o engine/dmabuf.o engine/options.o
+FIO_OBJS	= engine/buffers.o engine/compat.o engine/data.o engine/dmabuf.o engine/files.o \
+		  engine/options.o
 UNIT_OBJS	= $(filter-out $(FIO_OBJS),$(ENGINE_OBJS))
 # The probe takes what it needs of the engine.
 PROBE_OBJS	= engine/probe.o engine/probe_devices.o engine/probe_exporters.o \

@@ -23,6 +23,8 @@ _NAMES = {v: k for k, v in TYPES.items()}
 NONE = "none"
 _JOURNALS = "/run/fio-dmabuf"
 _WAIT = 60.0
+# One that was there before may be gone for good.
+_OTHERS = 10.0
 # What looks at a new drive and lets go of it has this long.
 _SETTLE = 3.0
 # A queue setting that was put back is looked at again after so long, so often at most: somebody
@@ -133,6 +135,14 @@ def refuse_lost(dev: str) -> None:
                      f"fio-dmabuf iommu restore {dev}")
 
 
+def _settings(name: str) -> dict[str, str]:
+    """The settings of a drive's queue that are kept; of the schedulers, the chosen one."""
+    now = {k: paths.read(f"/sys/class/block/{name}/queue/{k}", "") for k in _KEPT}
+    m = re.search(r"\[(.+?)\]", now["scheduler"])
+    now["scheduler"] = m.group(1) if m else ""
+    return {k: v for k, v in now.items() if v}
+
+
 class Switcher:
     """Switches the mode of one drive and puts it back."""
 
@@ -200,15 +210,13 @@ class Switcher:
 
     def _begin(self) -> None:
         """Notes what is there now, before anything changes."""
-        queue = f"/sys/class/block/{self.name}/queue"
-        kept = {k: paths.read(f"{queue}/{k}", "") for k in _KEPT}
-        m = re.search(r"\[(.+?)\]", kept["scheduler"])
-        kept["scheduler"] = m.group(1) if m else ""
         process.undo_on_signal(self.restore)
         note = {
             "pci": self.pci, "type": paths.read(f"{group_of(self.pci)}/type"),
             "driver": driver_of(self.pci), "device": self.dev, "identity": list(self.identity),
-            "queue": {k: v for k, v in kept.items() if v}, "pid": os.getpid(),
+            # Every namespace of the controller goes away and comes back.
+            "queues": [[list(device.identity(n)), _settings(n)] for n in device.disks_of(self.pci)],
+            "pid": os.getpid(),
             "started": _started(os.getpid()), "chosen": False,
             # What somebody chose with `iommu set` is what a sweep goes back to; what was there
             # before that stays noted.
@@ -247,6 +255,7 @@ class Switcher:
             if name and os.path.exists(f"/dev/{name}"):
                 try:
                     os.close(os.open(f"/dev/{name}", os.O_RDONLY | os.O_CLOEXEC))
+                    self._wait_for_others()
                     if name != self.name:
                         # The kernel numbers namespaces in the order in which it finds them.
                         process.say(f"{self.dev} came back as /dev/{name}; the same drive is gone "
@@ -260,6 +269,13 @@ class Switcher:
                 raise Problem(f"{self.dev}: did not come back within {_WAIT:.0f} s after its "
                               f"driver was bound to {self.pci} again; see dmesg")
             time.sleep(0.02)
+
+    def _wait_for_others(self) -> None:
+        """Until the controller's other namespaces are there, which are found after each other."""
+        deadline = time.monotonic() + _OTHERS
+        for who, _ in self._note["queues"]:
+            while not device.find(device.Identity(*who)) and time.monotonic() < deadline:
+                time.sleep(0.02)
 
     def _tune(self) -> None:
         """The queue settings that the drive had.
@@ -275,10 +291,13 @@ class Switcher:
 
     def _differing(self) -> dict[str, str]:
         """Files of queue settings that are not what they were, and what they were."""
-        queue = f"/sys/class/block/{self.name}/queue"
-        now = {key: paths.read(f"{queue}/{key}", "") for key in self._note["queue"]}
-        return {f"{queue}/{key}": value for key, value in self._note["queue"].items()
-                if value not in (now[key], *re.findall(r"\[(.+?)\]", now[key]))}
+        found = {}
+        for who, settings in self._note["queues"]:
+            name = device.find(device.Identity(*who))
+            now = _settings(name) if name else settings
+            found.update({f"/sys/class/block/{name}/queue/{key}": value
+                          for key, value in settings.items() if now.get(key) != value})
+        return found
 
     def _put_back(self) -> bool:
         """Puts queue settings back; whether there were any that could be."""

@@ -66,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--runtime", help="seconds of each timed run (default: 10; quick: 1)")
     p.add_argument("--quick", action="store_true", help="short runs: minutes")
     p.add_argument("--resume", metavar="DIR", help="go on with a run that was cut short")
+    p.add_argument("--reboot-plan", action="store_true",
+                   help="run nothing now: print the kernel command line of each mode, for a machine "
+                        "that cannot switch it, and how to go on after each boot")
     p.add_argument("--no-prefill", action="store_true", help="do not fill the drive first")
     p.add_argument("--no-proof", action="store_true", help="do not count IOMMU trace events")
 
@@ -93,7 +96,8 @@ def _parser() -> argparse.ArgumentParser:
 
     p = command("iommu", "the IOMMU mode of a drive: show it, set it, put it back")
     p.add_argument("what", choices=("show", "set", "restore"))
-    p.add_argument("dev", metavar="DEV", help="a drive (restore: or its PCI address)")
+    p.add_argument("dev", nargs="?", metavar="DEV",
+                   help="a drive (restore: or its PCI address; show: all of them without one)")
     p.add_argument("mode", nargs="?", metavar="MODE", help=f"set: {', '.join(plan.MODES)}")
 
     p = command("report", "figures, report.md and report.html from run folders")
@@ -101,8 +105,23 @@ def _parser() -> argparse.ArgumentParser:
     return top
 
 
+def _iommu_show(args: argparse.Namespace) -> int:
+    from sweep import device, iommu, modes
+    if args.mode:
+        raise Misuse(f"iommu show: takes no mode ({args.mode})")
+    if args.dev:
+        iommu.refuse_lost(args.dev)
+    names = [device.block_name(args.dev, "DEV")] if args.dev else modes.drives()
+    print(modes.show(names))
+    return 0
+
+
 def _iommu(args: argparse.Namespace) -> int:
     from sweep import device, iommu, proof
+    if args.what == "show":
+        return _iommu_show(args)
+    if not args.dev:
+        raise Misuse(f"iommu {args.what}: no drive; name one, as in /dev/nvme0n1")
     if args.what == "set":
         if not args.mode:
             raise Misuse(f"iommu set {args.dev}: no mode; choose from {', '.join(plan.MODES)}")
@@ -116,14 +135,6 @@ def _iommu(args: argparse.Namespace) -> int:
         proof.remove_stale()
         return 0
     iommu.refuse_lost(args.dev)
-    name = device.block_name(args.dev, "DEV")
-    if args.what == "show":
-        pci = device.pci_of(name)
-        print(f"/dev/{name}: {iommu.mode_of(pci)}" + (
-            f" (PCI {pci}, IOMMU group {os.path.basename(iommu.group_of(pci))})"
-            if iommu.group_of(pci) else f" (PCI {pci}: in no IOMMU group)" if pci
-            else " (not on PCI: no IOMMU mode)"))
-        return 0
     switcher = iommu.Switcher(device.check(args.dev, None, False))
     try:
         switcher.set(mode)

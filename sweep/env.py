@@ -19,7 +19,7 @@ _TWO_STEP = "blk_rq_dma_map_iter_start"
 _TWO_STEP_SINCE = [6, 17]
 
 
-def _config() -> dict[str, str]:
+def kernel_config() -> dict[str, str]:
     """The kernel options that matter to the figures."""
     try:
         with open("/proc/config.gz", "rb") as f:
@@ -76,7 +76,7 @@ def collect(name: str, fio_version: str) -> dict[str, Any]:
         "emulated_drive": "QEMU" in str(drive["model"]) or not device.pci_of(name),
         "product": paths.read("/sys/class/dmi/id/product_name", ""),
         "kernel": {"release": u.release, "version": u.version, "arch": u.machine,
-                   "cmdline": paths.read("/proc/cmdline", ""), "config": _config()},
+                   "cmdline": paths.read("/proc/cmdline", ""), "config": kernel_config()},
         "dma_mapping": dma_mapping(paths.read("/proc/kallsyms", ""), u.release),
         "iommu": {"kinds": iommu.kinds(), "mode_found": iommu.mode_of(device.pci_of(name)),
                   "group": os.path.basename(iommu.group_of(device.pci_of(name)))},

@@ -128,6 +128,35 @@ def _user_of(pci: str, own: str) -> str:
     return ""
 
 
+def fixed_because(name: str, begun: bool = False) -> str:
+    """Why a drive's mode cannot be switched; nothing when it can. `begun` is having done so."""
+    pci = device.pci_of(name)
+    if device.multipath_head(name):
+        return ("is an NVMe multipath head, which hides its PCI devices; boot with "
+                "nvme_core.multipath=N")
+    if not pci:
+        return ("is not on a PCI device, so it has no IOMMU mode; name a PCI NVMe drive, or "
+                "use --modes current")
+    group = group_of(pci)
+    if not group:
+        return (f"{pci} is in no IOMMU group: the IOMMU is off; switch it on in the "
+                "firmware and boot with intel_iommu=on (AMD: on by default), or use "
+                "--modes current")
+    if not os.access(f"{group}/type", os.W_OK):
+        return "its IOMMU group's type cannot be written; run as root"
+    others = _neighbours(pci)
+    if others:
+        return (f"shares IOMMU group {os.path.basename(group)} with {', '.join(others)}; unbind "
+                "them, put the drive into another slot, or see --reboot-plan")
+    note = _noted(pci)
+    if note and not begun and not note["chosen"]:
+        if _alive(note):
+            return f"process {note['pid']} is switching its IOMMU mode now; wait for its end"
+        return ("its IOMMU mode was left changed by a run that was killed; run fio-dmabuf "
+                f"iommu restore /dev/{name}")
+    return ""
+
+
 def refuse_lost(dev: str) -> None:
     """Refuses a drive that is gone because a killed run left it without its driver."""
     if not os.path.exists(dev) and any(note["device"] == dev for note in journals()):
@@ -165,29 +194,7 @@ class Switcher:
 
     def can_switch(self) -> str:
         """Why the mode cannot be switched; nothing when it can."""
-        if device.multipath_head(self.name):
-            return ("is an NVMe multipath head, which hides its PCI devices; boot with "
-                    "nvme_core.multipath=N")
-        if not self.pci:
-            return ("is not on a PCI device, so it has no IOMMU mode; name a PCI NVMe drive, or "
-                    "use --modes current")
-        if not group_of(self.pci):
-            return (f"{self.pci} is in no IOMMU group: the IOMMU is off; switch it on in the "
-                    "firmware and boot with intel_iommu=on (AMD: on by default), or use "
-                    "--modes current")
-        if not os.access(f"{group_of(self.pci)}/type", os.W_OK):
-            return "its IOMMU group's type cannot be written; run as root"
-        others = _neighbours(self.pci)
-        if others:
-            return (f"shares IOMMU group {os.path.basename(group_of(self.pci))} with "
-                    f"{', '.join(others)}; unbind them, or put the drive into another slot")
-        note = _noted(self.pci)
-        if note and not self._note and not note["chosen"]:
-            if _alive(note):
-                return f"process {note['pid']} is switching its IOMMU mode now; wait for its end"
-            return ("its IOMMU mode was left changed by a run that was killed; run fio-dmabuf "
-                    f"iommu restore {self.dev}")
-        return ""
+        return fixed_because(self.name, bool(self._note))
 
     def set(self, mode: str) -> None:
         """Switches to `mode` (or the kernel's word for a type) unless it is in effect."""

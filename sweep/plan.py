@@ -62,6 +62,8 @@ class Plan(NamedTuple):
     proof_ios: int
     repeats: int
     steps: list[Step]
+    # The modes wait for boots; those of one boot are run by themselves.
+    reboot: bool = False
 
     @property
     def points(self) -> list[Point]:

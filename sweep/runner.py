@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sweep import fio, iommu, kmsg, paths, procstat, proof, store, units
-from sweep.errors import Impossible, Problem
+from sweep.errors import Impossible, Misuse, Problem
 from sweep.plan import NO_EXPORTER, Plan, Point, Step
 
 _QUIET_SECONDS = 0.25
@@ -31,12 +31,13 @@ class Runner:
     """Everything that one sweep holds on to."""
 
     def __init__(self, plan: Plan, folder: store.Folder, switcher: iommu.Switcher, fio_bin: str,
-                 tracer: proof.Tracer | None) -> None:
+                 tracer: proof.Tracer | None, engine: str = "") -> None:
         self.plan, self.folder, self.switcher, self.fio = plan, folder, switcher, fio_bin
         self.job_text = paths.read(os.path.join(paths.TOP, plan.job))
         self.log = kmsg.KernelLog()
         self.tracer = tracer
-        self.engine = ""
+        # The version that the run began with, else the one that the first repeat reports.
+        self.engine = engine
         self._worked: set[tuple[str, str]] = set()
 
     def close(self) -> None:
@@ -75,7 +76,7 @@ class Runner:
         reasons = []
         try:
             self._measure(p, stem, row)
-        except Impossible:
+        except (Impossible, Misuse):
             raise
         except Problem as e:
             # An arm that has never worked is not a matter of one bad repeat.
@@ -127,7 +128,11 @@ class Runner:
             sum(seconds) + _TIMEOUT_MARGIN, cpu)
         per_byte = cpu.result()
         row["cpu_ns_per_io"] = per_byte and per_byte * p.bs
-        self.engine = str(timed.counters.get("engine", "")) or self.engine
+        engine = str(timed.counters.get("engine", ""))
+        if self.engine and engine and engine != self.engine:
+            raise Misuse(f"--resume {self.folder.path}: was run with engine {self.engine}, this is "
+                         f"{engine}; start a new run")
+        self.engine = engine or self.engine
         for key in ("ios", "iops", "bw_bytes", "lat_p50_ns", "lat_p99_ns", "lat_p999_ns"):
             row[key] = getattr(timed, key)
         self._add_counters(row, timed.counters)

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Any
 
-from sweep import env, fio, iommu, paths, plan, proof, stats, store, table, units
+from sweep import env, fio, iommu, modes, paths, plan, proof, stats, store, table, units
 from sweep.errors import Misuse, Problem
 from sweep.process import Shield
 from sweep.runner import Runner
@@ -93,6 +93,9 @@ def main(args: argparse.Namespace) -> int:
     """Runs or resumes a sweep."""
     if args.resume and args.out:
         raise Misuse(f"--out {args.out}: not with --resume, which goes on in its own folder")
+    if args.reboot_plan and (args.resume or args.vm):
+        raise Misuse(f"--reboot-plan: not with {'--vm' if args.vm else '--resume'}: it makes the "
+                     "plan of a new run, for this machine")
     for key in _DEFAULT:
         if args.resume and getattr(args, key):
             raise Misuse(f"--{key} {getattr(args, key)}: not with --resume, which goes on with its "
@@ -107,25 +110,37 @@ def main(args: argparse.Namespace) -> int:
     with Session(args, any(p.writes for p in made.points)) as session:
         if not resumed:
             made = make_plan(axes, session.switcher.mode(), args.quick)
-        modes = {p.mode for p in made.points}
+        wanted = {p.mode for p in made.points}
         session.need_arms({p.arm for p in made.points})
-        session.need_modes(list(modes))
+        if args.reboot_plan:
+            return _reboot_plan(args, made)
+        if resumed and made.reboot:
+            made = modes.of_this_boot(made, store.done(resumed.rows()), session.switcher.mode(),
+                                      resumed.path)
+        else:
+            session.need_modes(list(wanted))
         try:
             # Without an IOMMU there is nothing to count. All that may fail comes before the folder.
-            if not args.no_proof and modes != {iommu.NONE}:
+            if not args.no_proof and wanted != {iommu.NONE}:
                 tracer = proof.Tracer()
             folder = resumed or store.Folder(store.new_folder(args.out, os.uname().nodename))
             fill = bool(args.destroy_data) and not args.no_prefill
+            boot = {"iommu_mode": session.switcher.mode(), "cmdline": paths.read("/proc/cmdline")}
             facts = env.collect(session.name, session.fio_version)
             if resumed:
                 _same_machine(folder, facts)
                 before = folder.env()
                 facts["started"] = before.get("started", facts["started"])
                 facts["prefilled"] = bool(before.get("prefilled")) and not args.no_prefill
+                fill = fill and not facts["prefilled"]
+                facts["boots"] = before.get("boots", [])
             else:
                 folder.write_plan(made)
+            if made.reboot:
+                facts["boots"] = [*facts.get("boots", []), boot]
             folder.merge_env(facts)
-            runner = Runner(made, folder, session.switcher, session.fio, tracer)
+            runner = Runner(made, folder, session.switcher, session.fio, tracer,
+                            folder.env().get("engine", ""))
             if fill:
                 _prefill(session.fio, folder, session.switcher.dev)
                 folder.merge_env({"prefilled": True})
@@ -144,6 +159,17 @@ def main(args: argparse.Namespace) -> int:
     if void:
         raise Problem(f"{len(void)} of {len(made.steps)} repeats are void, the first: "
                       f"{void[0]['reason']}")
+    return 0
+
+
+def _reboot_plan(args: argparse.Namespace, made: plan.Plan) -> int:
+    """A run folder with a plan that waits for boots, and how to go on with it."""
+    folder = store.Folder(store.new_folder(args.out, os.uname().nodename))
+    folder.write_plan(made._replace(reboot=True))
+    words = ["--device", args.device]
+    for option, value in (("--destroy-data", args.destroy_data), ("--fio", args.fio)):
+        words += [option, value] if value else []
+    print(modes.reboot_plan(made, " ".join(words), folder.path))
     return 0
 
 

@@ -45,7 +45,7 @@ def footer(env: dict[str, Any], repeats: str, interval: bool) -> str:
     return "   ".join((
         f"Linux {env.get('kernel', {}).get('release', '?')}", str(env.get("fio", "fio ?")),
         f"engine {engine_of(env)}", str(env.get("started", ""))[:10], machine,
-        f"{repeats} repeats, median" + (" and 95 % bootstrap interval" if interval else "")))
+        f"{repeats} repeats, median" + (" and 95 % interval" if interval else "")))
 
 
 def _ratios(rows: list[Row]) -> list[tuple[str, stats.Interval]]:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Medians and their bootstrap intervals.
+"""Medians and their intervals.
 
-The bootstrap distribution of a median is known in closed form (the median of n draws with
-replacement is always one of the order statistics, or the mean of two of them), so nothing is
-drawn at random here: the interval is the one that endless resampling would end at, the same on
-every machine and at no cost.
+An interval's ends are order statistics, interpolated between two neighbouring ones (Hettmansperger
+and Sheather, Statistics & Probability Letters 4, 1986), which assumes nothing of the distribution.
+Not the percentile bootstrap: its ends are single values too, but cannot lie between, so that with 7
+repeats its 95 % hold the truth in 88 of 100 runs. tests/unit/stats counts that for these.
 """
 
 from collections.abc import Sequence
@@ -29,50 +29,30 @@ def median(values: Sequence[float]) -> float:
     return v[n // 2] if n % 2 else (v[n // 2 - 1] + v[n // 2]) / 2
 
 
-def _at_least(n: int, k: int, p: float) -> float:
-    """P(a binomial of n trials with chance p is k or more)."""
-    return sum(comb(n, j) * p**j * (1 - p) ** (n - j) for j in range(k, n + 1))
+def coverage(n: int, depth: int = 1) -> float:
+    """The chance at which the true median of what n values were drawn from lies between the
+    depth-th lowest and the depth-th highest of them, whatever the distribution.
 
-
-def median_distribution(values: Sequence[float]) -> list[tuple[float, float]]:
-    """(value, probability) of the median of a resample, by value."""
-    v = sorted(values)
-    n = len(v)
-    if n % 2:
-        k = n // 2 + 1
-        return [(v[i], _at_least(n, k, (i + 1) / n) - _at_least(n, k, i / n)) for i in range(n)]
-    # Even n: the two middle draws are the order statistics i <= j with these chances.
-    k = n // 2
-    dist: list[tuple[float, float]] = []
-    for i in range(n):
-        below = ((i + 1) / n) ** k - (i / n) ** k
-        both = _at_least(n, k, (i + 1) / n) - _at_least(n, k, i / n)
-        for j in range(i + 1, n):
-            p = comb(n, k) * below * (((n - j) / n) ** k - ((n - j - 1) / n) ** k)
-            dist.append(((v[i] + v[j]) / 2, p))
-            both -= p
-        dist.append((v[i], both))
-    return sorted(dist)
+    No interval made of n repeats can promise more than at depth 1; below six that is under 95 %.
+    """
+    return 1 - 2.0 ** (1 - n) * sum(comb(n, j) for j in range(depth)) if n > 1 else 0.0
 
 
 def interval(values: Sequence[float], level: float = 0.95) -> Interval:
-    """Median and percentile-bootstrap interval; fewer than three values have no interval."""
-    mid = median(values)
-    if len(values) < 3:
+    """Median and interval; fewer than three values have no interval."""
+    v = sorted(values)
+    n = len(v)
+    mid = median(v)
+    if n < 3:
         return Interval(mid, None, None)
-    tail = (1 - level) / 2
-    dist = median_distribution(values)
-
-    def quantile(items: list[tuple[float, float]]) -> float:
-        total = 0.0
-        for value, p in items:
-            total += p
-            # The tolerance keeps rounding in the sum from moving the end by one value.
-            if total >= tail - 1e-12:
-                return value
-        return items[-1][0]
-
-    return Interval(mid, quantile(dist), quantile(dist[::-1]))
+    if coverage(n) <= level:
+        return Interval(mid, v[0], v[-1])
+    depth = max(d for d in range(1, n // 2 + 1) if coverage(n, d) >= level)
+    much, little = coverage(n, depth), coverage(n, depth + 1)
+    part = (much - level) / (much - little)
+    weight = (n - depth) * part / (depth + (n - 2 * depth) * part)
+    return Interval(mid, v[depth - 1] + weight * (v[depth] - v[depth - 1]),
+                    v[n - depth] - weight * (v[n - depth] - v[n - depth - 1]))
 
 
 def ratio(arm: dict[int, float], control: dict[int, float]) -> Interval | None:
@@ -92,11 +72,3 @@ def verdict(r: Interval) -> str:
     if r.lo <= 1 <= r.hi:
         return "no difference"
     return "higher" if r.mid > 1 else "lower"
-
-
-def coverage(n: int) -> float:
-    """The chance at which [lowest, highest] of n values holds the true median.
-
-    No interval made of n repeats can promise more; below six repeats that is under 95 %.
-    """
-    return 1 - 2.0 ** (1 - n) if n > 1 else 0.0

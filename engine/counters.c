@@ -59,8 +59,9 @@ int counters_write(int fd, const struct counters_job *job, const struct counters
 	fprintf(out, ",\"ios\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"eagain\":%" PRIu64,
 		c->ios, c->bytes, c->eagain);
 	fprintf(out, ",\"short\":%" PRIu64 ",\"errors\":%" PRIu64, c->shorts, c->errors);
-	fprintf(out, ",\"mismatches\":%" PRIu64 ",\"untouched\":%" PRIu64,
-		c->mismatches, c->untouched);
+	fprintf(out, ",\"mismatches\":%" PRIu64, c->mismatches);
+	for (unsigned int i = 0; i < NR_MISMATCHES; i++)
+		fprintf(out, ",\"%s\":%" PRIu64, mismatch_name(i), c->classes[i]);
 	fprintf(out, ",\"pool_bytes\":%zu,\"dmabufs\":%u,\"buffers\":%u", job->pool_bytes,
 		job->dmabufs, job->buffers);
 	put_setup_flags(out, job->ring);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "mismatch.h"
 #include "ring.h"
 #include "why.h"
 
@@ -19,7 +20,7 @@
  * @shorts: I/Os that moved fewer bytes than asked for
  * @errors: I/Os that failed
  * @mismatches: I/Os whose data was found wrong
- * @untouched: those of @mismatches that left poison where they claim to have read
+ * @classes: those of @mismatches that are wrong in each way
  */
 struct counters {
 	uint64_t ios;
@@ -28,7 +29,7 @@ struct counters {
 	uint64_t shorts;
 	uint64_t errors;
 	uint64_t mismatches;
-	uint64_t untouched;
+	uint64_t classes[NR_MISMATCHES];
 };
 
 /**

@@ -10,8 +10,6 @@
 
 #include "inspect.h"
 
-#define PIECE	512
-
 uint64_t inspect_seed(void)
 {
 	uint64_t seed;
@@ -43,65 +41,32 @@ uint64_t inspect_poison(uint64_t *seq, void *mem, size_t len)
 	return poison;
 }
 
-static bool all_poison(uint64_t poison, const unsigned char *p, size_t len)
+bool inspect_is_poison(uint64_t poison, const void *mem, size_t at, size_t len)
 {
-	for (size_t i = 0; i < len; i++) {
+	const unsigned char *p = mem;
+
+	for (size_t i = at; i < at + len; i++) {
 		if (p[i] != poison_byte(poison, i))
 			return false;
 	}
 	return true;
 }
 
-bool inspect_untouched(uint64_t poison, const void *mem, size_t len, size_t *at)
+ssize_t inspect_read(int fd, off_t offset, void *to, size_t len, struct why *why)
 {
-	const unsigned char *p = mem;
+	size_t got = 0;
 
-	for (size_t i = 0; i < len; i += PIECE) {
-		size_t piece = len - i < PIECE ? len - i : PIECE;
-
-		/* a short tail may hold the poison's first bytes by chance */
-		if (piece < sizeof(poison) && i)
-			break;
-		if (all_poison(poison, p + i, piece)) {
-			*at = i;
-			return true;
-		}
-	}
-	return false;
-}
-
-static int read_fully(int fd, off_t offset, char *to, size_t len, struct why *why)
-{
-	while (len) {
-		ssize_t n = pread(fd, to, len, offset);
+	while (got < len) {
+		ssize_t n = pread(fd, (char *)to + got, len - got, offset + got);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return why_set(why, -errno, "compare=1: pread of %zu bytes at %lld: %s",
-				       len, (long long)offset, strerror(errno));
+				       len - got, (long long)(offset + got), strerror(errno));
 		if (!n)
-			return why_set(why, -EIO, "compare=1: pread at %lld: end of the target",
-				       (long long)offset);
-		to += n;
-		offset += n;
-		len -= n;
+			break;
+		got += n;
 	}
-	return 0;
-}
-
-int inspect_compare(int fd, off_t offset, const void *mem, size_t len, void *scratch, size_t *at,
-		    struct why *why)
-{
-	const char *a = mem, *b = scratch;
-	int ret;
-
-	ret = read_fully(fd, offset, scratch, len, why);
-	if (ret)
-		return ret;
-	if (!memcmp(mem, scratch, len))
-		return 0;
-	for (*at = 0; a[*at] == b[*at]; ++*at)
-		;
-	return 1;
+	return got;
 }

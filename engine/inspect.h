@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Did the data arrive? Poison that a read must overwrite, and a comparison with a
- * plain read of the same range.
+ * Did the data arrive? Poison that a read must overwrite, and a plain read of the same range to
+ * compare with.
  */
 #ifndef FIO_DMABUF_INSPECT_H
 #define FIO_DMABUF_INSPECT_H
@@ -26,36 +26,31 @@ uint64_t inspect_seed(void);
  * @mem: the memory
  * @len: its length
  *
- * Return: the value, for inspect_untouched().
+ * Return: the value, for inspect_is_poison().
  */
 uint64_t inspect_poison(uint64_t *seq, void *mem, size_t len);
 
 /**
- * inspect_untouched - look for poison that is still there
+ * inspect_is_poison - is the poison still there?
  * @poison: what inspect_poison() returned
- * @mem: the memory
- * @len: how much of it a read claims to have filled
- * @at: where the first untouched piece is
+ * @mem: the memory, from where it was filled
+ * @at: where to look
+ * @len: how many bytes
  *
- * Looks at 512 bytes at a time, the smallest piece a drive moves.
- *
- * Return: true if a whole piece is untouched.
+ * Return: true if all of them are poison.
  */
-bool inspect_untouched(uint64_t poison, const void *mem, size_t len, size_t *at);
+bool inspect_is_poison(uint64_t poison, const void *mem, size_t at, size_t len);
 
 /**
- * inspect_compare - compare memory with what a plain pread() of the target gives
+ * inspect_read - read by a path that has nothing to do with the job's
  * @fd: an open file of the target that is used for nothing else
  * @offset: where in the target
- * @mem: the memory
- * @len: its length
- * @scratch: at least @len bytes to read into, aligned for O_DIRECT
- * @at: where the first difference is
+ * @to: where to, aligned for O_DIRECT
+ * @len: how many bytes
  * @why: the reason of a failure
  *
- * Return: 0 if equal, 1 if not, a negative errno if the target could not be read.
+ * Return: how many bytes there are, fewer at the end of the target; or a negative errno.
  */
-int inspect_compare(int fd, off_t offset, const void *mem, size_t len, void *scratch, size_t *at,
-		    struct why *why);
+ssize_t inspect_read(int fd, off_t offset, void *to, size_t len, struct why *why);
 
 #endif

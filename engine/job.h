@@ -68,6 +68,9 @@ struct dmabuf_data {
 	uint64_t poison_seq;
 	uint64_t *poisons;	/* for poison=1, by index */
 	void *scratch;		/* for compare=1 */
+	unsigned int pieces;	/* of MISMATCH_PIECE bytes, of a unit */
+	uint64_t *held;		/* by index and piece, what the unit held before its I/O */
+	uint64_t *stored;	/* likewise, what the drive held where it writes */
 	int counters_fd;
 };
 

@@ -18,7 +18,10 @@ int main(void)
 {
 	char path[] = "/var/tmp/fio-dmabuf-counters-XXXXXX", line[1024];
 	struct ring ring = { .setup_flags = IORING_SETUP_SQPOLL };
-	struct counters c = { .ios = 1, .bytes = ~0ULL, .mismatches = 3 };
+	struct counters c = {
+		.ios = 1, .bytes = ~0ULL, .mismatches = 3,
+		.classes = { [MISMATCH_STALE] = 2, [MISMATCH_OTHER] = 1 },
+	};
 	struct counters_job job = {
 		.job = "a \"b\" \\ \n c", .thread = 1, .arm = "plain", .exporter = "none",
 		.memory = "memfd", .pool_bytes = 4096, .buffers = 1, .ring = &ring,
@@ -46,7 +49,8 @@ int main(void)
 	while (fgets(line, sizeof(line), f)) {
 		check(strstr(line, "{\"job\":\"a \\\"b\\\" \\\\ \\u000a c\",") == line);
 		check(strstr(line, "\"bytes\":18446744073709551615,"));
-		check(strstr(line, "\"mismatches\":3,\"untouched\":0,"));
+		check(strstr(line, "\"mismatches\":3,\"untouched\":0,\"stale\":2,\"shifted\":0,"
+			     "\"partial\":0,\"other\":1,"));
 		check(strstr(line, "\"setup_flags\":[\"sqpoll\"],"));
 		check(!strcmp(line + strlen(line) - 3, "\"}\n"));
 		nr++;

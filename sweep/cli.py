@@ -64,7 +64,17 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--numjobs", help="list of numbers of jobs (default: 1)")
     p.add_argument("--repeat", help="repeats of each point (default: 6)")
     p.add_argument("--runtime", help="seconds of each timed run (default: 10; quick: 1)")
-    p.add_argument("--quick", action="store_true", help="short runs: minutes")
+    p.add_argument("--precision", metavar="P", help="repeat on until each ratio's 95 %% interval is "
+                   "within P of it, as in 2%% (default: --repeat is all)")
+    p.add_argument("--most", metavar="N", help="with --precision: repeats of a point at most "
+                                               "(default: 30)")
+    p.add_argument("--seed", help="of the order of the arms (default: drawn, kept in plan.json)")
+    preset = p.add_mutually_exclusive_group()
+    preset.add_argument("--quick", action="store_true", help="short runs: minutes")
+    preset.add_argument("--published", action="store_true",
+                        help="the published comparison, as closely as it is known")
+    preset.add_argument("--full", action="store_true", help="every arm, 6 sizes, 4 depths, reads "
+                                                            "and a mix: half a day")
     p.add_argument("--resume", metavar="DIR", help="go on with a run that was cut short")
     p.add_argument("--reboot-plan", action="store_true",
                    help="run nothing now: print the kernel command line of each mode, for a machine "

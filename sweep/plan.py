@@ -2,6 +2,7 @@
 """What to run, in which order. Knows nothing of devices."""
 
 import json
+import random
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ CONTROL = "fixed"
 EXPORTERS = ("udmabuf", "dma_heap", "drm", "cuda", "hip", "fd")
 RWS = ("randread", "read", "randwrite", "write", "randrw", "rw")
 NO_EXPORTER = "none"
+# What the proof and the check of a repeat take, by and large: five starts of fio.
+_PROOF_SECONDS = 3.0
 
 
 class Point(NamedTuple):
@@ -62,13 +65,32 @@ class Plan(NamedTuple):
     proof_ios: int
     repeats: int
     steps: list[Step]
+    # Of the order of the arms.
+    seed: int = 0
+    # A ratio whose interval is as narrow as this, to either side, needs no repeats beyond
+    # `repeats`; 0 where there are none beyond.
+    precision: float = 0.0
     # The modes wait for boots; those of one boot are run by themselves.
     reboot: bool = False
 
     @property
     def points(self) -> list[Point]:
-        """Each point once, in order of first appearance."""
-        return list(dict.fromkeys(s.point for s in self.steps))
+        """Each point once: cells in the order in which they are run, the control first in each."""
+        return in_order(s.point for s in self.steps)
+
+    @property
+    def seconds(self) -> float:
+        """About how long it takes, repeats beyond `repeats` left out."""
+        steps = [s for s in self.steps if s.repeat < self.repeats]
+        return len(steps) * ((self.runtime_ms + self.ramp_ms) / 1000 + _PROOF_SECONDS)
+
+
+def in_order(points: Iterable[Point]) -> list[Point]:
+    """Each once: cells in the order of their first appearance, the control first in each."""
+    every = list(dict.fromkeys(points))
+    cells = {c: n for n, c in enumerate(dict.fromkeys(p.control for p in every))}
+    return sorted(every, key=lambda p: (cells[p.control], p.arm != CONTROL, ARMS.index(p.arm),
+                                        (*EXPORTERS, NO_EXPORTER).index(p.exporter)))
 
 
 def choose(text: str, option: str, known: Iterable[str]) -> list[str]:
@@ -95,20 +117,24 @@ def numbers(text: str, option: str, most: int) -> list[int]:
 
 
 def order(modes: list[str], arms: list[tuple[str, str]], cells: list[tuple[str, int, int, int]],
-          repeats: int) -> list[Step]:
+          repeats: int, seed: int | None) -> list[Step]:
     """Repeats outermost, arms innermost.
 
     Neighbours in time are what gets compared: the arms of a cell run one after the other, in
-    turned order every other repeat, and all modes take part in each repeat, so that drift
-    falls on all of them. Turning the modes as well saves one switch per repeat.
+    random order and then, in the next repeat, in the reverse of it, so that neither drift nor who
+    ran before favours one; without a seed the first of the two orders is the one given. All modes
+    take part in each repeat, so that drift falls on all of them. Turning the modes as well saves
+    one switch per repeat.
     """
     steps = []
     for r in range(repeats):
         turn = -1 if r % 2 else 1
         for mode in modes[::turn]:
-            for rw, bs, depth, jobs in cells:
-                for arm, exporter in arms[::turn]:
-                    steps.append(Step(r, Point(mode, arm, exporter, rw, bs, depth, jobs)))
+            for cell in cells:
+                draw = random.Random(f"{seed} {r // 2} {mode} {cell}")
+                drawn = arms if seed is None else draw.sample(arms, len(arms))
+                steps += [Step(r, Point(mode, arm, exporter, *cell))
+                          for arm, exporter in drawn[::turn]]
     return steps
 
 

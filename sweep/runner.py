@@ -17,9 +17,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sweep import fio, iommu, kmsg, paths, procstat, proof, store, units
+from sweep import fio, iommu, kmsg, paths, procstat, proof, stats, store, units
 from sweep.errors import Impossible, Misuse, Problem
-from sweep.plan import NO_EXPORTER, Plan, Point, Step
+from sweep.plan import CONTROL, NO_EXPORTER, Plan, Point, Step
 
 _QUIET_SECONDS = 0.25
 _TIMEOUT_MARGIN = 300.0
@@ -38,6 +38,7 @@ class Runner:
         self.tracer = tracer
         # The version that the run began with, else the one that the first repeat reports.
         self.engine = engine
+        self._iops: dict[Point, dict[int, float]] = {}
         self._worked: set[tuple[str, str]] = set()
 
     def close(self) -> None:
@@ -46,18 +47,45 @@ class Runner:
 
     def run(self) -> list[dict[str, Any]]:
         """All steps not done yet; returns the rows that were voided."""
-        done = store.done(self.folder.rows())
+        rows = self.folder.rows()
+        done = store.done(rows)
+        for r in rows:
+            self._note(r)
         todo = [s for s in self.plan.steps if (s.repeat, s.point) not in done]
         void = []
         began = time.monotonic()
+        ran = 0
         for i, step in enumerate(todo):
+            if step.repeat >= self.plan.repeats and self._settled(step):
+                continue
             row = self.step(step)
             self.folder.add_row(row)
+            self._note(row)
             if row["status"] != "ok":
                 void.append(row)
-            left = (time.monotonic() - began) / (i + 1) * (len(todo) - i - 1)
-            _progress(i + 1, len(todo), row, left)
+            ran += 1
+            left = (time.monotonic() - began) / ran * (len(todo) - i - 1)
+            _progress(i + 1, len(todo), row, self._iops.get(step.point, {}), left)
         return void
+
+    def _note(self, row: dict[str, Any]) -> None:
+        """Keeps what a repeat found."""
+        if row["status"] == "ok":
+            self._iops.setdefault(store.point_of(row), {})[int(row["repeat"])] = float(row["iops"])
+
+    def _settled(self, step: Step) -> bool:
+        """Whether all that is asked of a step's cell is known as precisely as wanted.
+
+        The cell's arms are judged together, by the repeats before this one: they run side by side.
+        """
+        cell = {p: {r: v for r, v in self._iops.get(p, {}).items() if r < step.repeat}
+                for p in self.plan.points if p.control == step.point.control}
+        control = cell.get(step.point.control)
+        if control is None:
+            return all(stats.precise(stats.interval([*v.values()]) if v else None,
+                                     self.plan.precision) for v in cell.values())
+        return all(stats.precise(stats.ratio(v, control), self.plan.precision)
+                   for p, v in cell.items() if p.arm != CONTROL)
 
     def step(self, step: Step) -> dict[str, Any]:
         """One repeat of one point as a row of points.csv."""
@@ -204,10 +232,12 @@ def _few(ios: int, bs: int) -> int:
     return min(ios, max(_MOST_BYTES // bs, 1024))
 
 
-def _progress(n: int, total: int, row: dict[str, Any], left: float) -> None:
+def _progress(n: int, total: int, row: dict[str, Any], iops: dict[int, float],
+              left: float) -> None:
     if row["status"] == "ok":
         maps = row.get("maps_per_io")
-        what = f"{units.human(row['iops'])} IOPS" + (
+        median = f" (median {units.human(stats.median([*iops.values()]))})" if len(iops) > 1 else ""
+        what = f"{units.human(row['iops'])} IOPS{median}" + (
             f", {maps:.2f} maps/IO" if maps is not None else "")
     else:
         what = f"VOID: {row['reason']}"

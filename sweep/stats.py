@@ -65,6 +65,13 @@ def ratio(arm: dict[int, float], control: dict[int, float]) -> Interval | None:
     return interval(pairs) if pairs else None
 
 
+def precise(found: Interval | None, share: float) -> bool:
+    """Whether both ends of an interval are within a share of its median."""
+    if found is None or found.lo is None or found.hi is None:
+        return False
+    return max(found.hi - found.mid, found.mid - found.lo) <= share * found.mid
+
+
 def verdict(r: Interval) -> str:
     """`no difference`, `higher`, `lower`, or `too few repeats`."""
     if r.lo is None or r.hi is None:

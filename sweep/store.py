@@ -11,7 +11,7 @@ from typing import Any
 
 from sweep import paths, stats
 from sweep.errors import Misuse
-from sweep.plan import CONTROL, Plan, Point, from_json, to_json
+from sweep.plan import CONTROL, Plan, Point, from_json, in_order, to_json
 
 SUMMARY = ("iommu_mode", "effective_mode", "arm", "exporter", "rw", "bs", "iodepth", "numjobs",
            "repeats", "iops", "iops_lo", "iops_hi", "ratio", "ratio_lo", "ratio_hi", "bw_bytes",
@@ -159,7 +159,8 @@ def summary(rows: list[Row]) -> list[Row]:
     iops = {p: {int(r["repeat"]): float(r["iops"]) for r in rs if r["status"] == "ok"}
             for p, rs in every.items()}
     out = []
-    for p, rs in every.items():
+    for p in in_order(every):
+        rs = every[p]
         good = [r for r in rs if r["status"] == "ok"]
         row: dict[str, Any] = dict(zip(SUMMARY, (p.mode, "", *p[1:], len(good))))
         modes = {m for r in rs for m in (r["mode_before"], r["mode_after"]) if m}

@@ -3,6 +3,7 @@
 
 import argparse
 import os
+import random
 import sys
 from typing import Any
 
@@ -17,14 +18,22 @@ _PREFILL = "jobs/prefill.fio"
 _VM_DRIVE = "256M"
 _DEFAULT = {"modes": ",".join(plan.MODES), "arms": "fixed,dmabuf", "exporter": "udmabuf",
             "rw": "randread", "bs": "4k", "iodepth": "32", "numjobs": "1", "repeat": "6",
-            "runtime": "10"}
-_QUICK = {"runtime": "1"}
+            "runtime": "10", "precision": "0", "most": "30"}
+_PRESETS = {
+    "quick": {"runtime": "1"},
+    # As far as it is known: results/published/ says what is not. Size, depth and jobs are the
+    # defaults of t/io_uring, which was used.
+    "published": {"bs": "4k", "iodepth": "128", "numjobs": "1"},
+    "full": {"arms": ",".join(plan.ARMS), "bs": "512,4k,16k,64k,128k,1M",
+             "iodepth": "1,8,32,128", "rw": "randread,randrw"},
+}
 
 
 def _axes(args: argparse.Namespace) -> dict[str, str]:
-    """Every axis: as given, else --quick's, else the default."""
-    defaults = {**_DEFAULT, **(_QUICK if args.quick else {})}
-    return {k: getattr(args, k) or v for k, v in defaults.items()}
+    """Every axis: as given, else the preset's, else the default."""
+    chosen = next((values for name, values in _PRESETS.items() if getattr(args, name)), {})
+    drawn = {"seed": str(random.SystemRandom().randrange(1 << 32))}
+    return {k: getattr(args, k) or v for k, v in {**drawn, **_DEFAULT, **chosen}.items()}
 
 
 def make_plan(axes: dict[str, str], mode_now: str, quick: bool) -> plan.Plan:
@@ -41,6 +50,13 @@ def make_plan(axes: dict[str, str], mode_now: str, quick: bool) -> plan.Plan:
     depths = plan.numbers(axes["iodepth"], "--iodepth", 4096)
     jobs = plan.numbers(axes["numjobs"], "--numjobs", 1024)
     repeats = plan.numbers(axes["repeat"], "--repeat", 1000)[0]
+    precision = _precision(axes["precision"])
+    most = plan.numbers(axes["most"], "--most", 1000)[0] if precision else repeats
+    if most < repeats:
+        raise Misuse(f"--most {most}: fewer than --repeat {repeats}")
+    if not axes["seed"].isdigit():
+        raise Misuse(f"--seed {axes['seed']}: not a whole number")
+    seed = int(axes["seed"])
     try:
         runtime_ms = int(float(axes["runtime"]) * 1000)
     except ValueError:
@@ -50,7 +66,25 @@ def make_plan(axes: dict[str, str], mode_now: str, quick: bool) -> plan.Plan:
     cells = [(rw, b, d, j) for rw in rws for b in sizes for d in depths for j in jobs]
     return plan.Plan(_JOB, runtime_ms, min(max(runtime_ms // 5, 300), 2000),
                      2048 if quick else 16384, 8192 if quick else 65536, repeats,
-                     plan.order(modes, arms, cells, repeats))
+                     plan.order(modes, arms, cells, most, seed), seed, precision)
+
+
+def _precision(text: str) -> float:
+    """`2%` or `0.02`; 0 is none."""
+    try:
+        value = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise Misuse(f"--precision {text}: not a share of the ratio; as in 2%")
+    return value
+
+
+def _announcement(made: plan.Plan) -> str:
+    """What is about to be run, and how long that takes."""
+    more = f", more until ratios are known to {made.precision:.2g}" if made.precision else ""
+    return (f"{len(made.points)} points, {made.repeats} repeats of each{more}: "
+            f"{'at least ' if more else ''}about {units.human_time(made.seconds)}\n")
 
 
 def _headline(folder: store.Folder, rows: list[store.Row]) -> None:
@@ -96,10 +130,11 @@ def main(args: argparse.Namespace) -> int:
     if args.reboot_plan and (args.resume or args.vm):
         raise Misuse(f"--reboot-plan: not with {'--vm' if args.vm else '--resume'}: it makes the "
                      "plan of a new run, for this machine")
-    for key in _DEFAULT:
+    for key in (*_DEFAULT, "seed", *_PRESETS):
         if args.resume and getattr(args, key):
-            raise Misuse(f"--{key} {getattr(args, key)}: not with --resume, which goes on with its "
-                         "own plan")
+            value = getattr(args, key)
+            raise Misuse(f"--{key}{'' if value is True else f' {value}'}: not with --resume, which "
+                         "goes on with its own plan")
     axes = _axes(args)
     if args.vm:
         return _in_vm(args, axes)
@@ -144,6 +179,7 @@ def main(args: argparse.Namespace) -> int:
             if fill:
                 _prefill(session.fio, folder, session.switcher.dev)
                 folder.merge_env({"prefilled": True})
+            sys.stderr.write(_announcement(made))
             void = runner.run()
             if runner.engine:
                 folder.merge_env({"engine": runner.engine})

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from plot import figures
-from sweep import cost, paths, plan, stats, store, table, units, verify
+from sweep import content, cost, paths, plan, stats, store, table, units, verify
 from sweep.errors import Misuse, Problem
 from sweep.store import Row
 
@@ -43,6 +43,10 @@ def _sweep_blocks(folder: store.Folder, rows: list[Row]) -> list[Block]:
         out.append(("p", "The drive is emulated. The ratio between arms on it, the proof columns "
                          "and the checks stand; the absolute figures say nothing of a real drive and "
                          "must not be set beside one's."))
+    if env.get("empty_share", 0) >= content.MANY_EMPTY:
+        out.append(("p", f"{100 * env['empty_share']:.0f} % of the drive's blocks hold zeros, as "
+                         "those that were never written do. Many drives answer reads of such "
+                         "without work."))
     n = min((int(r["repeats"]) for r in rows), default=0)
     if n:
         out.append(("p", f"Ratios are medians over repeats run side by side; an interval that "

@@ -4,9 +4,10 @@
 import argparse
 import os
 import re
+import sys
 from types import TracebackType
 
-from sweep import device, fio, iommu, plan, store
+from sweep import content, device, fio, iommu, plan, store
 from sweep.errors import Misuse
 from sweep.process import Shield
 
@@ -24,6 +25,8 @@ class Session:
         fio.need_engine()
         self.fio = fio.binary(args.fio)
         self.fio_version = fio.version(self.fio)
+        if args.destroy_data:
+            sys.stderr.write(content.before_destroying(self.name) + "\n")
         self.switcher = iommu.Switcher(self.name)
         # Known once it has run: its counters say.
         self.engine = ""

@@ -7,7 +7,7 @@ import random
 import sys
 from typing import Any
 
-from sweep import env, fio, iommu, modes, paths, plan, proof, stats, store, table, units
+from sweep import content, env, fio, iommu, modes, paths, plan, proof, stats, store, table, units
 from sweep.errors import Misuse, Problem
 from sweep.process import Shield
 from sweep.runner import Runner
@@ -96,6 +96,9 @@ def _headline(folder: store.Folder, rows: list[store.Row]) -> None:
     facts = folder.env()
     if facts.get("emulated_drive"):
         print("Emulated drive: ratios and proofs stand, absolute IOPS say nothing of real drives.")
+    if facts.get("empty_share", 0) >= content.MANY_EMPTY:
+        print(f"{100 * facts['empty_share']:.0f} % of the drive's blocks hold zeros, as those that "
+              "were never written do: reads of them measure little; see --destroy-data.")
     print(f"run folder: {folder.path}")
 
 
@@ -179,6 +182,7 @@ def main(args: argparse.Namespace) -> int:
             if fill:
                 _prefill(session.fio, folder, session.switcher.dev)
                 folder.merge_env({"prefilled": True})
+            folder.merge_env({"empty_share": content.empty_share(session.name)})
             sys.stderr.write(_announcement(made))
             void = runner.run()
             if runner.engine:

@@ -79,13 +79,18 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--reboot-plan", action="store_true",
                    help="run nothing now: print the kernel command line of each mode, for a machine "
                         "that cannot switch it, and how to go on after each boot")
+    p.add_argument("--tune", action="store_true",
+                   help="for the run: governor performance, no boost, and for the drive's queue no "
+                        "scheduler, no merging, completion on the submitting CPU; put back after")
     p.add_argument("--no-prefill", action="store_true", help="do not fill the drive first")
     p.add_argument("--no-proof", action="store_true", help="do not count IOMMU trace events")
 
     p = command("verify", "does the data arrive? both directions, each against an independent path")
     _where(p, "verify writes to the drive")
     p.add_argument("--modes", help="as in sweep (default: all three)")
-    p.add_argument("--exporter", help="as in sweep (default: udmabuf)")
+    p.add_argument("--exporter", help=f"list of {', '.join(plan.EXPORTERS)}, or all: every one "
+                   "that works here; as in dma_heap:HEAP, drm:NODE, cuda:GPU, hip:GPU or fd:N where "
+                   "there are several (default: udmabuf)")
     p.add_argument("--quick", action="store_true", help="fewer combinations")
 
     p = command("cost", "instructions per I/O, in the VM, repeatable to about 1 percent")

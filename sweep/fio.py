@@ -16,6 +16,8 @@ from sweep import paths, process
 from sweep.errors import Misuse, Problem
 
 Json = dict[str, Any]
+# In which ways data is wrong: the engine's counters, by the names that it gives them.
+CLASSES = ("untouched", "stale", "shifted", "partial", "other")
 # So many of fio's lines are worth repeating; all of them are in the run folder.
 _SAID = 3
 
@@ -164,6 +166,19 @@ def messages(text: str) -> str:
     lines = list(dict.fromkeys(lines))
     more = f" (and {len(lines) - _SAID} lines more)" if len(lines) > _SAID else ""
     return "; ".join(lines[:_SAID])[:600] + more
+
+
+def classes(counters: Json) -> str:
+    """How many I/O are wrong in each way, in words."""
+    return ", ".join(f"{counters[c]} {c}" for c in CLASSES if counters.get(c))
+
+
+def described(stem: str) -> list[str]:
+    """What the engine said of a run's wrong data, a line for each way in which it was wrong."""
+    lines = paths.read(stem + ".err", "").splitlines()
+    return ["; ".join(x.strip() for x in lines[i:i + 3]) for i, line in enumerate(lines)
+            if line.startswith("fio-dmabuf: ") and lines[i + 1:i + 2]
+            and lines[i + 1].startswith("  expected ")]
 
 
 def run(fio: str, stem: str, job_text: str, device: str, timeout: float,

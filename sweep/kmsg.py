@@ -3,6 +3,7 @@
 
 import os
 import re
+import time
 
 from sweep.errors import Impossible
 
@@ -18,6 +19,11 @@ _BAD = re.compile(
 )
 
 
+# After ten faults of an IOMMU the kernel says nothing of those that follow within five seconds
+# (DEFAULT_RATELIMIT_INTERVAL and _BURST; drivers/iommu/intel/dmar.c, dmar_fault()).
+_SILENCE = 5.5
+
+
 class KernelLog:
     """Reads /dev/kmsg from the moment it is made."""
 
@@ -28,6 +34,16 @@ class KernelLog:
             raise Impossible(f"/dev/kmsg: {e.strerror}, so what the kernel complains of could not "
                              "be seen; run as root, outside a container") from None
         os.lseek(self._fd, 0, os.SEEK_END)
+        self._spoke = -_SILENCE
+
+    def start(self) -> None:
+        """What new() gives next is of what happens from here on; all of that, as the kernel has
+        been given the time that it keeps silent for after many complaints."""
+        self.new()
+        left = self._spoke + _SILENCE - time.monotonic()
+        if left > 0:
+            time.sleep(left)
+            self.new()
 
     def new(self) -> list[str]:
         """The messages since the last call."""
@@ -36,6 +52,8 @@ class KernelLog:
             try:
                 record = os.read(self._fd, 8192)
             except BlockingIOError:
+                if bad(lines):
+                    self._spoke = time.monotonic()
                 return lines
             except BrokenPipeError:
                 # Some were overwritten before we read them; those that are left still count.

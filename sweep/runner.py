@@ -100,7 +100,7 @@ class Runner:
             "repeat": step.repeat, "iommu_mode": p.mode, "mode_before": self.switcher.mode(),
             **{k: v for k, v in p._asdict().items() if k != "mode"}, "raw": raw, "status": "ok",
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-        self.log.new()
+        self.log.start()
         reasons = []
         try:
             self._measure(p, stem, row)
@@ -124,7 +124,7 @@ class Runner:
             reasons.append(f"kernel log: {bad[0]} ({raw}/kernel.log)")
         if row.get("mismatches"):
             reasons.append(f"{row['mismatches']} of {row.get('checked_ios', '?')} I/O held other "
-                           f"data than the drive ({row.get('untouched', 0)} were never written to)")
+                           f"data than the drive ({fio.classes(row)})")
         if reasons:
             row["status"], row["reason"] = "void", "; ".join(reasons)
         else:
@@ -223,7 +223,7 @@ class Runner:
 
     @staticmethod
     def _add_counters(row: dict[str, Any], counters: dict[str, Any]) -> None:
-        for key in ("eagain", "short", "errors", "mismatches", "untouched"):
+        for key in ("eagain", "short", "errors", "mismatches", *fio.CLASSES):
             row[key] = row.get(key, 0) + int(counters.get(key, 0))
 
 

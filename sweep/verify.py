@@ -2,24 +2,30 @@
 """`fio-dmabuf verify`: does the data arrive? Both directions, each alone.
 
 Each combination runs one job file: what the dma-buf carried one way, an independent path carries
-the other way, and every byte is compared. What is in the job file decides what is checked.
+the other way, and every byte is compared. What is in the job file decides what is checked. In which
+way data is wrong, the engine says; its words are passed on.
 """
 
 import argparse
 import csv
+import errno
 import os
 import sys
 import time
 from typing import Any, NamedTuple
 
-from sweep import env, fio, kmsg, paths, plan, store, table, units
+from sweep import env, exporters, fio, kmsg, paths, plan, store, table, units
 from sweep.errors import Misuse, Problem
 from sweep.session import VM_DEV, Session, in_vm
 
 JOBS = {"write": "jobs/verify-write.fio", "read": "jobs/verify-read.fio"}
+_TRY = "jobs/randread.fio"
 COLUMNS = ("iommu_mode", "mode_before", "mode_after", "direction", "exporter", "bs", "iodepth",
-           "offset", "ios", "bytes", "mismatches", "status", "raw", "reason")
+           "offset", "ios", "bytes", "mismatches", *fio.CLASSES, "refused", "status", "raw",
+           "reason")
 _VM_DRIVE = "256M"
+# So many exporters are in the machine that --vm boots, and no more than that.
+_VM_FEW = 4
 _LEAST_BYTES = 2 << 20
 _SIZES = (512, 4096, 65536, 131072, 1 << 20)
 _DEPTHS = (1, 32, 128)
@@ -39,11 +45,11 @@ class Combination(NamedTuple):
 
     @property
     def name(self) -> str:
-        return (f"{self.mode}-{self.direction}-{self.exporter}-{units.human_size(self.bs)}"
-                f"-qd{self.iodepth}-at{self.offset}")
+        return (f"{self.mode}-{self.direction}-{exporters.file_name(self.exporter)}"
+                f"-{units.human_size(self.bs)}-qd{self.iodepth}-at{self.offset}")
 
 
-def combinations(modes: list[str], exporters: list[str], logical: int, quick: bool
+def combinations(modes: list[str], makers: list[str], logical: int, quick: bool
                  ) -> tuple[list[Combination], list[str]]:
     """What is checked, and in words what is left out and why.
 
@@ -57,15 +63,57 @@ def combinations(modes: list[str], exporters: list[str], logical: int, quick: bo
     left_out = []
     if logical > 512 and not quick:
         left_out.append(f"512-byte blocks: the drive's block is {logical}")
-    return [Combination(m, d, e, *w) for m in modes for e in exporters for w in ways
+    return [Combination(m, d, e, *w) for m in modes for e in makers for w in ways
             for d in JOBS], left_out
 
 
+def _at_hand(session: Session, folder: store.Folder) -> tuple[list[str], list[str]]:
+    """The exporters of this machine from which the drive reads a block, and in words the others."""
+    good, left_out = [], []
+    for e in exporters.found():
+        stem = folder.file("raw", f"try-{exporters.file_name(e)}")
+        text = fio.render(paths.read(os.path.join(paths.TOP, _TRY)), {
+            "bs": 4096, "iodepth": 1, "time_based": 0, "ramp_time": 0, "runtime": 0,
+            "io_size": 4096, "exporter": exporters.job_value(e),
+            "counters": stem + ".counters.json"}, _TRY)
+        try:
+            fio.run(session.fio, stem, text, session.switcher.dev, _TIMEOUT)
+            good.append(e)
+        except fio.Failed as why:
+            left_out.append(f"{e}: {why}")
+    return good, left_out
+
+
+def _makers(args: argparse.Namespace, session: Session, folder: store.Folder
+            ) -> tuple[list[str], list[str]]:
+    """--exporter with `all` replaced by what there is, and in words what is left out."""
+    words, left_out = exporters.choose(args.exporter or "udmabuf"), []
+    if exporters.ALL in words:
+        there, left_out = _at_hand(session, folder)
+        at = words.index(exporters.ALL)
+        words[at:at + 1] = there
+    return list(dict.fromkeys(words)), left_out
+
+
 def _job_errors(doc: dict[str, Any] | None) -> tuple[int, int]:
-    """(blocks that fio's own verification refused, bytes that it read in its last job)."""
+    """(I/O that fio counts as failed, bytes that it read in its last job)."""
     jobs = (doc or {}).get("jobs", [])
     return sum(int(j.get("total_err", 0)) for j in jobs), \
         int(jobs[-1]["read"]["io_bytes"]) if jobs else 0
+
+
+def _only_data(doc: dict[str, Any] | None) -> bool:
+    """Did the jobs that failed fail because of wrong data?"""
+    return doc is not None and all(int(j.get("error", 0)) in (0, errno.EILSEQ)
+                                   for j in doc.get("jobs", []))
+
+
+def _wrong(row: dict[str, Any], stem: str) -> str:
+    """What is wrong with the data, in words."""
+    what = [fio.classes(row)]
+    if row["refused"]:
+        what.append(f"{row['refused']} refused by fio's verification")
+    return "; ".join([f"data differs: {', '.join(filter(None, what))}", *fio.described(stem)])
 
 
 def check(session: Session, folder: store.Folder, log: kmsg.KernelLog, c: Combination
@@ -78,24 +126,30 @@ def check(session: Session, folder: store.Folder, log: kmsg.KernelLog, c: Combin
     name = JOBS[c.direction]
     size = max(_LEAST_BYTES, c.bs * c.iodepth)
     text = fio.render(paths.read(os.path.join(paths.TOP, name)), {
-        "bs": c.bs, "iodepth": c.iodepth, "iomem_align": c.offset, "exporter": c.exporter,
-        "size": size, "counters": stem + ".counters.json"}, name)
+        "bs": c.bs, "iodepth": c.iodepth, "iomem_align": c.offset,
+        "exporter": exporters.job_value(c.exporter), "size": size,
+        "counters": stem + ".counters.json"}, name)
     row: dict[str, Any] = {
         "iommu_mode": c.mode, "mode_before": session.switcher.mode(), "raw": raw, "status": "ok",
         **{k: v for k, v in c._asdict().items() if k != "mode"}}
-    log.new()
-    reasons = []
+    log.start()
+    failure = ""
     try:
         run = fio.run(session.fio, stem, text, session.switcher.dev, _TIMEOUT)
         counters, doc = run.counters, run.json
     except fio.Failed as e:
         counters, doc = e.counters, e.doc
-        reasons.append(str(e))
+        failure = str(e)
     if counters.get("engine"):
         session.engine = str(counters["engine"])
-    refused, row["bytes"] = _job_errors(doc)
+    failed, row["bytes"] = _job_errors(doc)
     row["ios"] = counters.get("ios", 0)
-    row["mismatches"] = int(counters.get("mismatches", 0)) + refused
+    row.update({k: int(counters.get(k, 0)) for k in fio.CLASSES})
+    # What the engine found wrong fails in fio's eyes as well; the rest is what fio found.
+    row["refused"] = max(failed - int(counters.get("errors", 0)), 0)
+    row["mismatches"] = int(counters.get("mismatches", 0)) + row["refused"]
+    # That fio failed because of the data is said below, and better.
+    reasons = [failure] if failure and not (row["mismatches"] and _only_data(doc)) else []
     row["mode_after"] = session.switcher.mode()
     if not row["mode_before"] == row["mode_after"] == c.mode:
         reasons.append(f"IOMMU mode: asked for {c.mode}, found {row['mode_before']} before and "
@@ -104,8 +158,8 @@ def check(session: Session, folder: store.Folder, log: kmsg.KernelLog, c: Combin
     with open(folder.file(raw, "kernel.log"), "w", encoding="utf-8") as f:
         f.writelines(line + "\n" for line in lines)
     reasons += [f"kernel log: {line}" for line in kmsg.bad(lines)[:1]]
-    if not reasons and row["mismatches"]:
-        reasons.append("data differs")
+    if row["mismatches"]:
+        reasons.append(_wrong(row, stem))
     done = min(int(counters.get("bytes", 0)), row["bytes"])
     if not reasons and done != size:
         # A check that looked at less must not pass.
@@ -128,7 +182,8 @@ def report(rows: list[store.Row]) -> str:
         for m in modes:
             r = by_mode.get(m)
             words.append("-" if r is None else "ok" if r["status"] == "ok"
-                         else f"{r['mismatches']} wrong" if r["mismatches"] != "0" else "FAIL")
+                         else ", ".join(f"{r[c]} {c}" for c in (*fio.CLASSES, "refused")
+                                        if r[c] != "0") or "FAIL")
         size = max(int(r["bytes"]) for r in by_mode.values()) / (1 << 20)
         body.append((key[0], key[1], units.human_size(int(key[2])), *key[3:], f"{size:.0f} MiB",
                      *words))
@@ -150,8 +205,12 @@ def _in_vm(args: argparse.Namespace) -> int:
         words.append("--quick")
     if args.modes:
         plan.choose(args.modes, "--modes", plan.MODES)
-    status, folder = in_vm(args, "verify", words, ["--drive", _VM_DRIVE],
-                           900 if args.quick else 3600)
+    makers = exporters.choose(args.exporter or "udmabuf")
+    for e in makers:
+        if e.startswith("fd:"):
+            raise Misuse(f"--exporter {e}: not with --vm, into which no descriptor reaches")
+    status, folder = in_vm(args, "verify", words, ["--drive", _VM_DRIVE], (
+        900 if args.quick else 3600) * (_VM_FEW if exporters.ALL in makers else len(makers)))
     return _end(args, folder) or status
 
 
@@ -168,17 +227,19 @@ def _end(args: argparse.Namespace, folder: store.Folder) -> int:
 
 def main(args: argparse.Namespace) -> int:
     """Checks every combination; 1 if one fails."""
-    exporters = plan.choose(args.exporter or "udmabuf", "--exporter", plan.EXPORTERS)
     if args.vm:
         return _in_vm(args)
+    exporters.choose(args.exporter or "udmabuf")
     with Session(args, True) as session:
         session.need_arms({"dmabuf"})
         modes = session.modes(args.modes or ",".join(plan.MODES))
         queue = f"/sys/class/block/{session.name}/queue"
-        todo, left_out = combinations(modes, exporters, int(paths.read(
-            f"{queue}/logical_block_size")), args.quick)
         folder = store.Folder(store.new_folder(args.out, os.uname().nodename, "-verify"))
         folder.merge_env(env.collect(session.name, session.fio_version))
+        makers, not_there = _makers(args, session, folder)
+        todo, left_out = combinations(modes, makers, int(paths.read(
+            f"{queue}/logical_block_size")), args.quick)
+        left_out += not_there
         log = kmsg.KernelLog()
         began = time.monotonic()
         with open(folder.file("verify.csv"), "w", encoding="utf-8", newline="") as f:

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Who makes the dma-buf: NAME, or NAME:WHICH where there can be several. WHICH is the value of the
+engine's option that chooses one."""
+
+import json
+import os
+import re
+
+from sweep import paths, plan, process
+from sweep.errors import Misuse, Problem
+
+ALL = "all"
+# What the engine calls the choice.
+_OPTION = {"dma_heap": "heap", "drm": "drm_device", "cuda": "gpu_dev_ids", "hip": "gpu_dev_ids",
+           "fd": "dmabuf_fd"}
+_PROBE_TIMEOUT = 120.0
+
+
+def choose(text: str) -> list[str]:
+    """--exporter as a list, each once, in the order given; `all` stays what it is."""
+    words = [w.strip() for w in text.split(",") if w.strip()]
+    plan.choose(",".join(w.partition(":")[0] for w in words), "--exporter", (*plan.EXPORTERS, ALL))
+    for word in words:
+        name, colon, which = word.partition(":")
+        if colon and name not in _OPTION:
+            raise Misuse(f"--exporter {word}: there is only one {name}; leave out :{which}")
+        if colon and not re.fullmatch(r"[^\s,]+", which):
+            raise Misuse(f"--exporter {word}: which one? {name}: takes what {_OPTION[name]}= takes")
+        if name == "fd" and not which.isdigit():
+            raise Misuse(f"--exporter {word}: which one? say fd:N, for a dma-buf that this program "
+                         "is started with as descriptor N")
+        if name == "fd" and not _inherited(int(which)):
+            raise Misuse(f"--exporter {word}: this program was started without a descriptor "
+                         f"{which}; the one that starts it has to let it be inherited")
+    return list(dict.fromkeys(words))
+
+
+def _inherited(fd: int) -> bool:
+    """Is it open, and will a child have it as well?"""
+    try:
+        return os.get_inheritable(fd)
+    except OSError:
+        return False
+
+
+def job_value(exporter: str) -> str:
+    """For the line exporter= of a job file; the choice is a line of its own below it."""
+    name, colon, which = exporter.partition(":")
+    return f"{name}\n{_OPTION[name]}={which}" if colon else name
+
+
+def file_name(exporter: str) -> str:
+    """Fit for a file name, and still to be told from the others."""
+    return re.sub(r"[^A-Za-z0-9_]+", "-", exporter.replace("/dev/dri/", ""))
+
+
+def found() -> list[str]:
+    """Those that the probe finds on this machine: every heap, every graphics card, every driver."""
+    rows = _probe().get("exporters", {})
+    out = []
+    for row, facts in rows.items():
+        name, slash, which = row.partition("/")
+        if not facts.get("ok"):
+            continue
+        if name == "drm":
+            # A card's render node is the same device, and has not all of its memory.
+            if which.startswith("card"):
+                out.append(f"{name}:/dev/dri/{which}")
+        else:
+            out.append(f"{name}:{which}" if slash else name)
+    return out
+
+
+def _probe() -> dict[str, dict[str, dict[str, object]]]:
+    """The probe's report."""
+    out = os.memfd_create("probe")
+    try:
+        process.run([paths.PROBE, "--json"], stdout=out, stderr=os.devnull, cwd=paths.TOP,
+                    env=dict(os.environ), timeout=_PROBE_TIMEOUT)
+        report = json.loads(os.pread(out, os.fstat(out).st_size, 0))
+    except (OSError, ValueError) as e:
+        raise Problem(f"--exporter {ALL}: {paths.PROBE} --json: {e}; run make") from None
+    finally:
+        os.close(out)
+    return report if isinstance(report, dict) else {}

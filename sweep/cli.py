@@ -132,7 +132,7 @@ def _iommu_show(args: argparse.Namespace) -> int:
 
 
 def _iommu(args: argparse.Namespace) -> int:
-    from sweep import device, iommu, proof
+    from sweep import device, iommu, proof, tune
     if args.what == "show":
         return _iommu_show(args)
     if not args.dev:
@@ -147,6 +147,7 @@ def _iommu(args: argparse.Namespace) -> int:
         if os.geteuid():
             raise Misuse(f"iommu restore {args.dev}: no permission; run as root")
         print(iommu.restore(args.dev))
+        print(tune.restore(), end="")
         proof.remove_stale()
         return 0
     iommu.refuse_lost(args.dev)

@@ -84,9 +84,12 @@ def _noted(pci: str) -> dict[str, Any]:
 
 
 def _save(note: dict[str, Any]) -> None:
+    write_journal(_journal(note["pci"]), note)
+
+
+def write_journal(path: str, note: Any) -> None:
     """On the medium before anything changes."""
-    os.makedirs(_JOURNALS, mode=0o755, exist_ok=True)
-    path = _journal(note["pci"])
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     with open(path + ".new", "w", encoding="utf-8") as f:
         json.dump(note, f, indent=2)
         f.flush()
@@ -100,7 +103,13 @@ def _started(pid: int) -> str:
     return text.rpartition(")")[2].split()[19] if ")" in text else ""
 
 
-def _alive(note: dict[str, Any]) -> bool:
+def owner() -> dict[str, Any]:
+    """What a journal says of who wrote it."""
+    return {"pid": os.getpid(), "started": _started(os.getpid())}
+
+
+def alive(note: dict[str, Any]) -> bool:
+    """Whether who wrote a journal still runs."""
     return bool(note["started"]) and _started(note["pid"]) == note["started"]
 
 
@@ -150,7 +159,7 @@ def fixed_because(name: str, begun: bool = False) -> str:
                 "them, put the drive into another slot, or see --reboot-plan")
     note = _noted(pci)
     if note and not begun and not note["chosen"]:
-        if _alive(note):
+        if alive(note):
             return f"process {note['pid']} is switching its IOMMU mode now; wait for its end"
         return ("its IOMMU mode was left changed by a run that was killed; run fio-dmabuf "
                 f"iommu restore /dev/{name}")
@@ -164,7 +173,7 @@ def refuse_lost(dev: str) -> None:
                      f"fio-dmabuf iommu restore {dev}")
 
 
-def _settings(name: str) -> dict[str, str]:
+def settings(name: str) -> dict[str, str]:
     """The settings of a drive's queue that are kept; of the schedulers, the chosen one."""
     now = {k: paths.read(f"/sys/class/block/{name}/queue/{k}", "") for k in _KEPT}
     m = re.search(r"\[(.+?)\]", now["scheduler"])
@@ -182,6 +191,8 @@ class Switcher:
         self._keep_open = keep_open
         self._fd = device.open_exclusively(name) if keep_open else -1
         self._note: dict[str, Any] = {}
+        # What the drive's own queue is set to until restore().
+        self._tuned: dict[str, str] = {}
 
     @property
     def dev(self) -> str:
@@ -215,16 +226,25 @@ class Switcher:
             raise Problem(f"{self.dev}: asked for IOMMU mode {mode}, the kernel made it "
                           f"{self.mode()}; this platform does not offer it")
 
+    def tune(self, queue: dict[str, str]) -> None:
+        """Keeps settings of the drive's queue as given, through every switch, until restore()."""
+        if not self.pci:
+            return
+        if not self._note:
+            self._begin()
+        self._tuned = queue
+        self._tune()
+
     def _begin(self) -> None:
         """Notes what is there now, before anything changes."""
         process.undo_on_signal(self.restore)
         note = {
-            "pci": self.pci, "type": paths.read(f"{group_of(self.pci)}/type"),
+            # Without an IOMMU there is no group, and no type.
+            "pci": self.pci, "type": paths.read(f"{group_of(self.pci)}/type", ""),
             "driver": driver_of(self.pci), "device": self.dev, "identity": list(self.identity),
             # Every namespace of the controller goes away and comes back.
-            "queues": [[list(device.identity(n)), _settings(n)] for n in device.disks_of(self.pci)],
-            "pid": os.getpid(),
-            "started": _started(os.getpid()), "chosen": False,
+            "queues": [[list(device.identity(n)), settings(n)] for n in device.disks_of(self.pci)],
+            **owner(), "chosen": False,
             # What somebody chose with `iommu set` is what a sweep goes back to; what was there
             # before that stays noted.
             "previous": _noted(self.pci),
@@ -299,11 +319,13 @@ class Switcher:
     def _differing(self) -> dict[str, str]:
         """Files of queue settings that are not what they were, and what they were."""
         found = {}
-        for who, settings in self._note["queues"]:
+        for who, kept in self._note["queues"]:
             name = device.find(device.Identity(*who))
-            now = _settings(name) if name else settings
+            if self._tuned and name == self.name:
+                kept = {**kept, **{k: v for k, v in self._tuned.items() if k in kept}}
+            now = settings(name) if name else kept
             found.update({f"/sys/class/block/{name}/queue/{key}": value
-                          for key, value in settings.items() if now.get(key) != value})
+                          for key, value in kept.items() if now.get(key) != value})
         return found
 
     def _put_back(self) -> bool:
@@ -333,8 +355,9 @@ class Switcher:
         """Puts back what was there before the first set(); harmless when nothing changed."""
         with process.Shield():
             try:
+                self._tuned = {}
                 if self._note:
-                    if (paths.read(f"{group_of(self.pci)}/type") != self._note["type"]
+                    if (paths.read(f"{group_of(self.pci)}/type", "") != self._note["type"]
                             or driver_of(self.pci) != self._note["driver"]):
                         self._wait_for_users()
                         self._keep_open = False
@@ -373,7 +396,7 @@ def restore(dev: str) -> str:
         if dev not in (note["device"], note["pci"], os.path.basename(note["device"])) \
                 and named != note["pci"]:
             continue
-        if _alive(note):
+        if alive(note):
             raise Misuse(f"iommu restore {dev}: process {note['pid']} is using it now; end that "
                          "first, it puts the mode back itself")
         user = _user_of(who.pci, "")
@@ -381,7 +404,7 @@ def restore(dev: str) -> str:
             raise Misuse(f"iommu restore {dev}: in use: {user}; free it first")
         s = Switcher.__new__(Switcher)
         s.name, s.identity, s.pci = os.path.basename(note["device"]), who, who.pci
-        s._keep_open, s._fd, s._note = False, -1, note
+        s._keep_open, s._fd, s._note, s._tuned = False, -1, note, {}
         s.restore()
         return f"{s.dev}: {mode_of(s.pci)} again, driver {driver_of(s.pci)}"
     return f"{dev}: nothing to put back"

@@ -7,7 +7,7 @@ import re
 import sys
 from types import TracebackType
 
-from sweep import content, device, fio, iommu, plan, store
+from sweep import content, device, fio, iommu, plan, store, tune
 from sweep.errors import Misuse
 from sweep.process import Shield
 
@@ -28,6 +28,7 @@ class Session:
         if args.destroy_data:
             sys.stderr.write(content.before_destroying(self.name) + "\n")
         self.switcher = iommu.Switcher(self.name)
+        self._tuner: tune.Tuner | None = None
         # Known once it has run: its counters say.
         self.engine = ""
 
@@ -37,7 +38,17 @@ class Session:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
                  tb: TracebackType | None) -> None:
         with Shield():
-            self.switcher.restore()
+            try:
+                if self._tuner:
+                    self._tuner.restore()
+            finally:
+                self.switcher.restore()
+
+    def tune(self) -> None:
+        """Brings the machine into a state that blurs no figures, until the end."""
+        self._tuner = tune.Tuner()
+        self._tuner.set()
+        self.switcher.tune(tune.QUEUE)
 
     def modes(self, text: str) -> list[str]:
         """--modes as a list; refuses what this drive cannot have."""

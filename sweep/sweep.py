@@ -7,7 +7,7 @@ import random
 import sys
 from typing import Any
 
-from sweep import content, env, fio, iommu, modes, paths, plan, proof, stats, store, table, units
+from sweep import content, env, fio, iommu, modes, paths, plan, proof, stats, store, table, tune, units
 from sweep.errors import Misuse, Problem
 from sweep.process import Shield
 from sweep.runner import Runner
@@ -109,7 +109,7 @@ def _in_vm(args: argparse.Namespace, axes: dict[str, str]) -> int:
     words = ["--device", VM_DEV, "--destroy-data", VM_DEV]
     if not folder:
         words += [w for key, value in axes.items() for w in (f"--{key}", value)]
-    words += [f"--{flag}" for flag in ("quick", "no-prefill", "no-proof")
+    words += [f"--{flag}" for flag in ("quick", "tune", "no-prefill", "no-proof")
               if getattr(args, flag.replace("-", "_"))]
     timeout = 300 + len(made.steps) * (60 + 3 * made.runtime_ms / 1000)
     status, folder = in_vm(args, "sweep", words, ["--drive", _VM_DRIVE], timeout, folder)
@@ -174,6 +174,7 @@ def main(args: argparse.Namespace) -> int:
                 facts["boots"] = before.get("boots", [])
             else:
                 folder.write_plan(made)
+            facts["blurs"] = _state(args, session)
             if made.reboot:
                 facts["boots"] = [*facts.get("boots", []), boot]
             folder.merge_env(facts)
@@ -200,6 +201,16 @@ def main(args: argparse.Namespace) -> int:
         raise Problem(f"{len(void)} of {len(made.steps)} repeats are void, the first: "
                       f"{void[0]['reason']}")
     return 0
+
+
+def _state(args: argparse.Namespace, session: Session) -> list[str]:
+    """The machine's state: tuned, or what of it blurs the figures."""
+    if args.tune:
+        session.tune()
+    blurs = tune.blurs(session.name)
+    for what in blurs:
+        sys.stderr.write(f"this blurs the figures: {what}{'' if args.tune else '; see --tune'}\n")
+    return blurs
 
 
 def _reboot_plan(args: argparse.Namespace, made: plan.Plan) -> int:

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Debian's Linux sources: where they come from, and the patches that go into them."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -10,14 +9,12 @@ import tempfile
 from pathlib import Path
 from typing import Iterable
 
+from builder import archive
 from builder.common import Progress, die, output_of, run, sync_file
 
 # The releases that there is a series for, and the suites that have them where the configured ones
 # do not. The first is what is built if nothing is said.
 RELEASES: dict[str, tuple[str, ...]] = {"6.12": (), "7.3": ("experimental", "sid")}
-# What every Debian signs its suites with, also those that the machine is not configured for.
-KEYRINGS = ("/usr/share/keyrings/debian-archive-keyring.gpg",
-            "/usr/share/keyrings/debian-archive-keyring.pgp")
 # Not needed by an x86 build: a quarter of the unpacked size.
 UNPACK_EXCLUDE = ("drivers/gpu/drm/amd/include/asic_reg", "arch/*/boot/dts")
 
@@ -60,52 +57,20 @@ def fetch(folder: Path, package: str, release: str, progress: Progress) -> Path:
     debs = sorted(folder.glob(f"{package}_*.deb"))
     if not debs:
         progress.step(f"fetching Debian's {package}")
-        if not output_of("apt-cache", "show", "--no-all-versions", package) and RELEASES[release]:
-            fetch_elsewhere(folder, package, RELEASES[release])
-        elif apt_get(folder, [], "download", package):
-            die(f"apt-get download {package} failed: run 'apt-get update' as root first; on Debian "
-                "12 the package is in the bookworm-security suite, which must be in apt's sources")
+        known = output_of("apt-cache", "show", "--no-all-versions", package)
+        try:
+            if not known and RELEASES[release]:
+                with archive.suites(folder, "deb", RELEASES[release]) as options:
+                    archive.apt_get(folder, options, "download", package)
+            else:
+                archive.apt_get(folder, [], "download", package)
+        except archive.Unavailable as err:
+            die(f"{package}: {err}; run 'apt-get update' as root first: on Debian 12 the package "
+                "is in the bookworm-security suite, or in sid; or put its tarball into /usr/src")
         debs = sorted(folder.glob(f"{package}_*.deb"))
         if not debs:
             die(f"apt-get download {package}: no package came")
     return debs[-1]
-
-
-def apt_get(folder: Path, options: list[str], *command: str) -> int:
-    """Run apt-get in a folder. Return: its exit status."""
-    if os.geteuid() == 0:  # apt's own user may not be able to write here
-        options = [*options, "-o", "APT::Sandbox::User=root"]
-    try:
-        return subprocess.run(["apt-get", "-q", *options, *command], cwd=folder,
-                              stdout=sys.stderr, check=False).returncode
-    except OSError as err:
-        die(f"apt-get: {err.strerror}: put the tarball of {command[-1]} into /usr/src")
-
-
-def fetch_elsewhere(cache: Path, package: str, suites: Iterable[str]) -> None:
-    """Fetch a package from suites that the machine is not configured for: from the archive that
-    it is configured for, with lists of our own, so that the system does not notice.
-    """
-    known = output_of("apt-get", "indextargets", "--format", "$(REPO_URI)|$(ORIGIN)|$(LABEL)",
-                      "Created-By: Packages")
-    archives = [line.split("|")[0] for line in known.splitlines()
-                if line.split("|")[1:] == ["Debian", "Debian"]]
-    if not archives:
-        die(f"{package} is not in apt's lists, and no archive of Debian's is, to look in its "
-            f"{' and '.join(suites)}: run 'apt-get update' as root first")
-    keyring = next((f"[signed-by={k}] " for k in KEYRINGS if os.path.exists(k)), "")
-    with tempfile.TemporaryDirectory(dir=cache, prefix="apt-") as name:
-        work = Path(name)
-        for sub in ("lists/partial", "cache/archives/partial"):
-            (work / sub).mkdir(parents=True)
-        (work / "sources.list").write_text(
-            "".join(f"deb {keyring}{archives[0]} {suite} main\n" for suite in suites))
-        options = ["-o", f"Dir::Etc::SourceList={work}/sources.list", "-o",
-                   "Dir::Etc::SourceParts=-", "-o", f"Dir::State::Lists={work}/lists", "-o",
-                   f"Dir::Cache={work}/cache", "-o", "Acquire::Languages=none"]
-        if apt_get(cache, options, "update") or apt_get(cache, options, "download", package):
-            die(f"apt-get download {package} from {' or '.join(suites)} of {archives[0]} failed: "
-                "see the lines above")
 
 
 def unpack(version: str, origin: Path, release: str, tree: Path, progress: Progress) -> None:

@@ -128,7 +128,7 @@ static int fio_dmabuf_post_init(struct thread_data *td)
 		.depth = td->o.iodepth,
 		.iopoll = o->hipri,
 		.sqpoll = o->sqpoll,
-		.sqpoll_pinned = o->sqpoll_pinned,
+		.sqpoll_pinned = o->sqpoll_cpu >= 0,
 		.sqpoll_cpu = o->sqpoll_cpu,
 	};
 	struct why why;
@@ -429,7 +429,8 @@ static char *fio_dmabuf_errdetails(COMPAT_ERRDETAILS(io_u))
 
 	switch (io_u->error) {
 	case EAGAIN:
-		text = "still EAGAIN after eagain_retries reissues";
+		text = "still EAGAIN after eagain_retries reissues; allow more, or leave out "
+		       "nowait=1";
 		break;
 	case EILSEQ:
 		text = "the I/O completed, but its data is wrong (poison, compare)";
@@ -439,6 +440,10 @@ static char *fio_dmabuf_errdetails(COMPAT_ERRDETAILS(io_u))
 		break;
 	case EFAULT:
 		text = "the range lies outside the registered buffer, or its memory is gone";
+		break;
+	case EOPNOTSUPP:
+		text = "the device or file system cannot do it; hipri=1 needs poll queues "
+		       "(nvme.poll_queues)";
 		break;
 	case EINVAL:
 		text = "refused: alignment of bs, offset or iomem_align to the device's blocks?";

@@ -81,9 +81,14 @@ static int hold_files(struct thread_data *td, struct dmabuf_data *dd)
 	for_each_file(td, f, i) {
 		struct target *t = &dd->targets[i];
 
-		if (generic_open_file(td, f))
-			return complain(td, td->error ? -td->error : -EIO, "filename=%s: cannot be "
-					"opened", f->file_name);
+		if (generic_open_file(td, f)) {
+			int err = td->error ? td->error : EIO;
+
+			return complain(td, -err, "filename=%s: cannot be opened: %s%s",
+					f->file_name, strerror(err), err == EMFILE ?
+					"; the job's files stay open, raise the limit (ulimit -n) "
+					"or take fewer" : "");
+		}
 		t->held_fd = f->fd;
 		t->sqe_fd = o->registerfiles ? (int)i : f->fd;
 		f->fd = -1;

@@ -30,7 +30,7 @@ struct target {
 struct unit {
 	uintptr_t base;		/* what a request's address counts from */
 	unsigned int slot;	/* of the target's slots, the one its memory is in */
-	unsigned int retries;
+	int retries;
 };
 
 /* How a direction is done. */
@@ -62,7 +62,7 @@ struct dmabuf_data {
 	bool hold;		/* files stay open: the open file stays the registered one */
 	bool running;		/* post_init has succeeded */
 	struct op async_ops[2];	/* read and write, as force_async=N has every Nth */
-	unsigned int until_async;
+	int until_async;
 	bool copy_in;		/* the pool has a shadow, and each write comes from it */
 	bool copy_out;		/* likewise, and each read goes there */
 	uint64_t poison_seq;

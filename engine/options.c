@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "options.h"
@@ -48,18 +49,30 @@ static const struct exporter *const exporters[] = {
 	.category = FIO_OPT_C_ENGINE,						\
 	.group	= FIO_OPT_G_INVALID
 
-static int sqpoll_cpu_cb(void *data, unsigned long long *val)
-{
-	struct dmabuf_options *o = data;
+/* fio takes -1 for a large number, 1-2 for 1, and goes on after some that it finds too large. */
+#define NUMBER(opt_name, number, opt_def, opt_help)				\
+	OPTION(opt_name, FIO_OPT_STR_STORE, texts[number], opt_def, opt_help)
 
-	o->sqpoll_cpu = *val;
-	o->sqpoll_pinned = 1;
-	return 0;
+static const char *const number_names[NR_NUMBERS] = {
+	[NUMBER_DMABUF_FD] = "dmabuf_fd",
+	[NUMBER_SQPOLL_CPU] = "sqthread_poll_cpu",
+	[NUMBER_FORCE_ASYNC] = "force_async",
+	[NUMBER_EAGAIN_RETRIES] = "eagain_retries",
+};
+
+/* fio looks at what is before a comma or a colon, and does not mind the rest. */
+static int one_word_cb(void fio_unused *data, const char *text)
+{
+	if (!strpbrk(text, ",:"))
+		return 0;
+	log_err("fio-dmabuf: %s: one word is wanted, not a list\n", text);
+	return 1;
 }
 
 struct fio_option dmabuf_option_table[] = {
 	{
 		OPTION("arm", FIO_OPT_STR, arm, "dmabuf", "How the pool is given to the kernel"),
+		.cb	= one_word_cb,
 		.posval = {
 			{ .ival = "dmabuf", .oval = ARM_DMABUF,
 			  .help = "a dma-buf, registered and kept mapped for the device" },
@@ -71,6 +84,7 @@ struct fio_option dmabuf_option_table[] = {
 	},
 	{
 		OPTION("exporter", FIO_OPT_STR, exporter, "udmabuf", "Who makes the dma-buf"),
+		.cb	= one_word_cb,
 		.posval = {
 			{ .ival = "udmabuf", .oval = EXPORTER_UDMABUF,
 			  .help = "/dev/udmabuf, of a memfd" },
@@ -87,9 +101,8 @@ struct fio_option dmabuf_option_table[] = {
 		       "exporter=dma_heap: the heap's name under /dev/dma_heap"),
 	},
 	{
-		OPTION("dmabuf_fd", FIO_OPT_INT, dmabuf_fd, "-1",
+		NUMBER("dmabuf_fd", NUMBER_DMABUF_FD, NULL,
 		       "exporter=fd: the descriptor of a dma-buf that fio was started with"),
-		.minval = -1,
 	},
 	{
 		OPTION("drm_device", FIO_OPT_STR_STORE, drm_device, NULL,
@@ -98,6 +111,7 @@ struct fio_option dmabuf_option_table[] = {
 	{
 		OPTION("drm_memory", FIO_OPT_STR, drm_memory, "system",
 		       "exporter=drm: where the memory is"),
+		.cb	= one_word_cb,
 		.posval = {
 			{ .ival = "system", .oval = DRM_MEMORY_SYSTEM,
 			  .help = "the system's memory" },
@@ -117,6 +131,7 @@ struct fio_option dmabuf_option_table[] = {
 	{
 		OPTION("memory", FIO_OPT_STR, memory, "memfd",
 		       "arm=fixed, arm=plain: what the pool is made of"),
+		.cb	= one_word_cb,
 		.posval = {
 			{ .ival = "memfd", .oval = MEMORY_MEMFD,
 			  .help = "a memfd, which is what udmabuf wraps" },
@@ -134,16 +149,15 @@ struct fio_option dmabuf_option_table[] = {
 		       "A kernel thread submits; implies registerfiles=1"),
 	},
 	{
-		OPTION("sqthread_poll_cpu", FIO_OPT_INT, sqpoll_cpu, NULL,
+		NUMBER("sqthread_poll_cpu", NUMBER_SQPOLL_CPU, NULL,
 		       "The CPU which that thread runs on"),
-		.cb	= sqpoll_cpu_cb,
 	},
 	{
 		OPTION("hipri", FIO_OPT_BOOL, hipri, "0",
 		       "Poll for completions; not possible with arm=dmabuf"),
 	},
 	{
-		OPTION("force_async", FIO_OPT_INT, force_async, "0",
+		NUMBER("force_async", NUMBER_FORCE_ASYNC, "0",
 		       "Every so many requests, have one issued by a kernel worker"),
 	},
 	{
@@ -151,7 +165,7 @@ struct fio_option dmabuf_option_table[] = {
 		       "Requests fail with EAGAIN where they would have to wait (RWF_NOWAIT)"),
 	},
 	{
-		OPTION("eagain_retries", FIO_OPT_INT, eagain_retries, "1000",
+		NUMBER("eagain_retries", NUMBER_EAGAIN_RETRIES, "1000",
 		       "Reissues of one I/O before it fails with EAGAIN"),
 	},
 	{
@@ -254,9 +268,101 @@ int complain(struct thread_data *td, int err, const char *fmt, ...)
 	1;									\
 })
 
+static int check_number(struct thread_data *td, enum number_id id, int *number)
+{
+	const struct dmabuf_options *o = td->eo;
+	const char *text = o->texts[id];
+	unsigned long n;
+	char *end;
+
+	if (!text)
+		return 0;
+	n = strtoul(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || n > INT_MAX)
+		return refuse(td, -EINVAL, "%s=%s: is not a number from 0 to %d", number_names[id],
+			      text, INT_MAX);
+	*number = n;
+	return 0;
+}
+
+/* What fio does not find wrong with a value by itself. */
+static int check_values(struct thread_data *td, struct dmabuf_options *o)
+{
+	const struct fio_option *opt;
+
+	for (opt = dmabuf_option_table; opt->name; opt++) {
+		unsigned int *value = (unsigned int *)((char *)o + opt->off1);
+
+		if (opt->type == FIO_OPT_BOOL && *value > 1)
+			return refuse(td, -EINVAL, "%s=%d: is neither 0 nor 1", opt->name,
+				      (int)*value);
+	}
+	o->dmabuf_fd = -1;
+	o->sqpoll_cpu = -1;
+	return check_number(td, NUMBER_DMABUF_FD, &o->dmabuf_fd) ||
+	       check_number(td, NUMBER_SQPOLL_CPU, &o->sqpoll_cpu) ||
+	       check_number(td, NUMBER_FORCE_ASYNC, &o->force_async) ||
+	       check_number(td, NUMBER_EAGAIN_RETRIES, &o->eagain_retries);
+}
+
 static bool exported_by(const struct dmabuf_options *o, enum exporter_id id)
 {
 	return o->arm == ARM_DMABUF && o->exporter == id;
+}
+
+/* Where the arm does not need a block device. */
+static int check_files(struct thread_data *td)
+{
+	struct fio_file *f;
+	unsigned int i;
+
+	for_each_file(td, f, i) {
+		bool device = !strncmp(f->file_name, "/dev/", 5) &&
+			      strncmp(f->file_name, "/dev/shm/", 9);
+		struct stat st = { 0 };
+
+		if (f->filetype == FIO_TYPE_PIPE)
+			return refuse(td, -ESPIPE, "filename=%s: is a pipe; a file or a block "
+				      "device is needed", f->file_name);
+		if (stat(f->file_name, &st) && errno == ENOENT && device)
+			return refuse(td, -ENOENT, "filename=%s: does not exist; give the name of "
+				      "a device that does, or have the file elsewhere",
+				      f->file_name);
+		/* fio would delete it */
+		if (S_ISDIR(st.st_mode) || S_ISSOCK(st.st_mode))
+			return refuse(td, -EINVAL, "filename=%s: is a %s; a file or a block device "
+				      "is needed", f->file_name,
+				      S_ISDIR(st.st_mode) ? "directory" : "socket");
+		if (td_trim(td) && f->filetype != FIO_TYPE_BLOCK)
+			return refuse(td, -EOPNOTSUPP, "filename=%s: is not a block device; only "
+				      "those can be trimmed", f->file_name);
+	}
+	return 0;
+}
+
+/* fio tells it the first of them alone; the others follow on it. */
+static unsigned int numjobs(const struct thread_data *td)
+{
+	static unsigned int nr = 1;
+
+	if (!td->subjob_number)
+		nr = td->o.numjobs;
+	return nr;
+}
+
+/* All of it is made present at once, which takes long to fail, and other programs' lives. */
+static int check_memory(struct thread_data *td)
+{
+	unsigned long long has = (unsigned long long)sysconf(_SC_PHYS_PAGES) *
+				 sysconf(_SC_PAGESIZE);
+	unsigned long long bs = td_max_bs(td);
+	unsigned int jobs = numjobs(td);
+
+	if (!moves_data(td) || bs * td->o.iodepth <= has / jobs)
+		return 0;
+	return refuse(td, -ENOMEM, "iodepth=%u: with bs=%llu and numjobs=%u, buffers take %llu "
+		      "MiB, and this machine has %llu; take less of one of them", td->o.iodepth, bs,
+		      jobs, bs * td->o.iodepth / 1024 * jobs >> 10, has >> 20);
 }
 
 static int check_dmabuf(struct thread_data *td, struct dmabuf_options *o)
@@ -271,12 +377,15 @@ static int check_dmabuf(struct thread_data *td, struct dmabuf_options *o)
 	if (nth_gpu(o->gpu_dev_ids, 0) < 0)
 		return refuse(td, -EINVAL, "gpu_dev_ids=%s: is not a list of GPUs such as 0 or 0:1",
 			      o->gpu_dev_ids);
+	if (strchr(o->heap, '/'))
+		return refuse(td, -EINVAL, "heap=%s: is not the name of a heap, such as system; "
+			      "ls /dev/dma_heap", o->heap);
 	if (o->exporter == EXPORTER_FD && o->dmabuf_fd < 0)
 		return refuse(td, -EINVAL, "exporter=fd: which one? say dmabuf_fd=N, for a "
 			      "descriptor that the program which starts fio has opened");
-	if (o->exporter == EXPORTER_FD && td->o.numjobs > 1)
+	if (o->exporter == EXPORTER_FD && numjobs(td) > 1)
 		return refuse(td, -EINVAL, "numjobs=%u: the dma-buf of exporter=fd is one job's; "
-			      "write several jobs, each with its own dmabuf_fd", td->o.numjobs);
+			      "write several jobs, each with its own dmabuf_fd", numjobs(td));
 	if (o->hipri)
 		return refuse(td, -EINVAL, "hipri=1: io_uring takes no dma-buf in a polled ring; "
 			      "leave it out with arm=dmabuf");
@@ -319,12 +428,14 @@ int options_check(struct thread_data *td)
 	if (o->checked)
 		return 0;
 
+	if (check_values(td, o))
+		return 1;
 	/* as in fio's io_uring engine: the thread takes registered files only */
 	if (o->sqpoll)
 		o->registerfiles = 1;
 
-	if (o->sqpoll_pinned && !o->sqpoll)
-		return refuse(td, -EINVAL, "sqthread_poll_cpu=%u: has no effect without "
+	if (o->sqpoll_cpu >= 0 && !o->sqpoll)
+		return refuse(td, -EINVAL, "sqthread_poll_cpu=%d: has no effect without "
 			      "sqthread_poll=1", o->sqpoll_cpu);
 	if (o->hipri && o->arm != ARM_DMABUF && !td->o.odirect)
 		return refuse(td, -EINVAL, "hipri=1: only direct I/O can be polled for; "
@@ -332,6 +443,10 @@ int options_check(struct thread_data *td)
 	if (o->hugepages && o->arm != ARM_DMABUF && o->memory != MEMORY_HUGETLB)
 		return refuse(td, -EINVAL, "hugepages=1: is for arm=dmabuf; say memory=hugetlb "
 			      "for the same with arm=%s", arm_names[o->arm]);
+	if (o->arm != ARM_DMABUF && o->exporter)
+		return refuse(td, -EINVAL, "exporter=%s: is for arm=dmabuf; with arm=%s memory= "
+			      "says what the pool is made of", exporter_names[o->exporter],
+			      arm_names[o->arm]);
 	if (!exported_by(o, EXPORTER_DMA_HEAP) && strcmp(o->heap, HEAP_DEFAULT))
 		return refuse(td, -EINVAL, "heap=%s: is for arm=dmabuf with exporter=dma_heap",
 			      o->heap);
@@ -356,6 +471,11 @@ int options_check(struct thread_data *td)
 		return refuse(td, -EINVAL, "bs=%llu: a registered buffer has at most %lu bytes; "
 			      "take a smaller bs, or arm=plain",
 			      (unsigned long long)td_max_bs(td), REGBUF_MAX_USER);
+	if (check_memory(td))
+		return 1;
+	if (fio_option_is_set(&td->o, mem_type))
+		return refuse(td, -EINVAL, "mem: the pool is the engine's; leave mem= and iomem= "
+			      "out, and say memory= with arm=fixed and arm=plain");
 	if (td->o.read_iolog_chunked)
 		return refuse(td, -EINVAL, "read_iolog_chunked=1: would replace the registered "
 			      "buffers in mid-run; leave it out");
@@ -368,7 +488,7 @@ int options_check(struct thread_data *td)
 			return refuse(td, -EINVAL, "unlink_each_loop=1: the files have to stay "
 				      "open with arm=dmabuf or registerfiles=1; leave it out");
 	}
-	if (o->arm == ARM_DMABUF && check_dmabuf(td, o))
+	if (o->arm == ARM_DMABUF ? check_dmabuf(td, o) : check_files(td))
 		return 1;
 
 	o->checked = 1;

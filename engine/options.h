@@ -34,13 +34,23 @@ enum drm_memory_id {
 	DRM_MEMORY_VRAM,
 };
 
+/* Options that are numbers, which the engine reads itself. */
+enum number_id {
+	NUMBER_DMABUF_FD,
+	NUMBER_SQPOLL_CPU,
+	NUMBER_FORCE_ASYNC,
+	NUMBER_EAGAIN_RETRIES,
+	NR_NUMBERS,
+};
+
 /* As fio fills it in; their order is that of the table. */
 struct dmabuf_options {
 	struct thread_data *td;		/* fio wants a pointer here, and sets it */
+	char *texts[NR_NUMBERS];	/* numbers, as they were written */
 	unsigned int arm;
 	unsigned int exporter;
 	char *heap;
-	int dmabuf_fd;
+	int dmabuf_fd;			/* or -1 */
 	char *drm_device;
 	unsigned int drm_memory;
 	char *gpu_dev_ids;
@@ -48,12 +58,11 @@ struct dmabuf_options {
 	unsigned int memory;
 	unsigned int registerfiles;
 	unsigned int sqpoll;
-	unsigned int sqpoll_pinned;
-	unsigned int sqpoll_cpu;
+	int sqpoll_cpu;			/* or -1 */
 	unsigned int hipri;
-	unsigned int force_async;
+	int force_async;
 	unsigned int nowait;
-	unsigned int eagain_retries;
+	int eagain_retries;
 	unsigned int poison;
 	unsigned int compare;
 	char *counters;

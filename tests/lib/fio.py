@@ -99,16 +99,18 @@ def run(timeout: int = 100, engine: str = ENGINE, prefix: tuple[str, ...] = (), 
     """Run one job, with its options as fio's and the engine's names.
 
     counters= is added where not given. Options whose value is None are left out. fio inherits
-    the descriptors in pass_fds.
+    the descriptors in pass_fds. An engine that is no path is one of fio's own.
     """
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="fio-dmabuf-run-") as tmp:
         os.chmod(tmp, 0o777)
         out, counters = Path(tmp, "json"), Path(tmp, "counters")
-        options.setdefault("counters", counters)
+        ours = "/" in engine
+        options.setdefault("counters", counters if ours else None)
         if options["counters"] is not None:
             counters = Path(options["counters"])
         command = [*prefix, config()["FIO"], "--eta=never", "--output-format=json",
-                   f"--output={out}", f"--name={name}", f"--ioengine=external:{engine}"]
+                   f"--output={out}", f"--name={name}",
+                   f"--ioengine={'external:' * ours}{engine}"]
         command += [f"--{key}={value}" for key, value in options.items() if value is not None]
         # fio leaves files where it runs
         proc = subprocess.run(command, cwd=tmp, env=environment(), text=True, timeout=timeout,

@@ -36,8 +36,8 @@ override LDFLAGS += -Wl,-z,now
 ENGINE_OBJS	= engine/buffers.o engine/compat.o engine/counters.o engine/data.o engine/dmabuf.o \
 		  engine/exporter_cuda.o engine/exporter_dma_heap.o engine/exporter_fd.o \
 		  engine/exporter_hip.o engine/exporter_udmabuf.o engine/files.o engine/inspect.o \
-		  engine/json.o engine/library.o engine/memory.o engine/mismatch.o engine/options.o \
-		  engine/pool.o engine/regbuf.o engine/ring.o engine/shadow.o
+		  engine/json.o engine/library.o engine/memory.o engine/memory_p2pmem.o \
+		  engine/mismatch.o engine/options.o engine/pool.o engine/regbuf.o engine/ring.o engine/shadow.o
 LIBS		= -luring
 ifdef CONFIG_LIBDRM
 ENGINE_OBJS	+= engine/drm_gem.o engine/exporter_drm.o

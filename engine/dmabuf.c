@@ -438,6 +438,10 @@ static char *fio_dmabuf_errdetails(COMPAT_ERRDETAILS(io_u))
 	case EBADF:
 		text = "the request's file is not the open file that its buffer was registered for";
 		break;
+	case EREMOTEIO:
+		text = "the drive does not reach that memory; fio-dmabuf probe says which does "
+		       "(peer_to_peer)";
+		break;
 	case EFAULT:
 		text = "the range lies outside the registered buffer, or its memory is gone";
 		break;

@@ -54,6 +54,7 @@ struct copier {
  * @drm_device: for drm, the device's node, or NULL for any
  * @vram: for drm, of the device's own memory
  * @gpu: for cuda and hip, the GPU's number
+ * @p2pmem_device: for p2pmem, the PCI address of the device with the memory, or NULL for any
  */
 struct want {
 	size_t size;
@@ -64,6 +65,7 @@ struct want {
 	const char *drm_device;
 	bool vram;
 	unsigned int gpu;
+	const char *p2pmem_device;
 };
 
 /**
@@ -81,9 +83,10 @@ struct exporter {
 	void (*free)(struct buffer *buf);
 };
 
-/* Ordinary memory, for the control arms: an exporter of no dma-buf. */
+/* Memory of the control arms: an exporter of no dma-buf. */
 extern const struct exporter memory_memfd;
 extern const struct exporter memory_anon;
+extern const struct exporter memory_p2pmem;
 
 /* Exporters of dma-bufs. */
 extern const struct exporter exporter_cuda;

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "memory_p2pmem.h"
 #include "options.h"
 #include "regbuf.h"
 #include "ring.h"
@@ -21,7 +22,7 @@
 #define GPU_DEFAULT	"0"
 
 static const char *const arm_names[] = { "dmabuf", "fixed", "plain" };
-static const char *const memory_names[] = { "memfd", "anon", "hugetlb" };
+static const char *const memory_names[] = { "memfd", "anon", "hugetlb", "p2pmem" };
 static const char *const drm_memory_names[] = { "system", "vram" };
 static const char *const exporter_names[] = {
 	"udmabuf", "dma_heap", "drm", "cuda", "hip", "fd",
@@ -138,7 +139,14 @@ struct fio_option dmabuf_option_table[] = {
 			{ .ival = "anon", .oval = MEMORY_ANON, .help = "anonymous memory" },
 			{ .ival = "hugetlb", .oval = MEMORY_HUGETLB,
 			  .help = "a memfd of huge pages: udmabuf's with hugepages=1" },
+			{ .ival = "p2pmem", .oval = MEMORY_P2PMEM,
+			  .help = "a PCI device's memory, by the kernel's P2PDMA; arm=plain" },
 		},
+	},
+	{
+		OPTION("p2pmem_device", FIO_OPT_STR_STORE, p2pmem_device, NULL,
+		       "memory=p2pmem: the PCI address of the device with the memory, such as "
+		       "0000:03:00.0 (default: the first that offers some)"),
 	},
 	{
 		OPTION("registerfiles", FIO_OPT_BOOL, registerfiles, "0",
@@ -242,6 +250,9 @@ const struct exporter *options_source(const struct thread_data *td, struct want 
 		return exporters[o->exporter];
 	}
 	want->huge = o->memory == MEMORY_HUGETLB;
+	want->p2pmem_device = o->p2pmem_device;
+	if (o->memory == MEMORY_P2PMEM)
+		return &memory_p2pmem;
 	return o->memory == MEMORY_ANON ? &memory_anon : &memory_memfd;
 }
 
@@ -396,9 +407,11 @@ static int check_dmabuf(struct thread_data *td, struct dmabuf_options *o)
 	if (!td->o.odirect)
 		return refuse(td, -EINVAL, "direct=0: a dma-buf is registered for a target that "
 			      "was opened with O_DIRECT; say direct=1 with arm=dmabuf");
-	if (o->memory == MEMORY_ANON)
-		return refuse(td, -EINVAL, "memory=anon: is for arm=fixed and arm=plain; with "
-			      "arm=dmabuf exporter=%s decides", exporter_names[o->exporter]);
+	if (o->memory == MEMORY_ANON || o->memory == MEMORY_P2PMEM)
+		return refuse(td, -EINVAL, "memory=%s: is for %sarm=plain; with arm=dmabuf "
+			      "exporter=%s decides", memory_names[o->memory],
+			      o->memory == MEMORY_ANON ? "arm=fixed and " : "",
+			      exporter_names[o->exporter]);
 	if (o->hugepages && o->exporter != EXPORTER_UDMABUF)
 		return refuse(td, -EINVAL, "hugepages=1: is for exporter=udmabuf; exporter=%s "
 			      "decides itself what pages it takes", exporter_names[o->exporter]);
@@ -418,6 +431,28 @@ static int check_dmabuf(struct thread_data *td, struct dmabuf_options *o)
 	}
 	if (moves_data(td) && regbuf_probe(&why) != REGBUF_SUPPORTED)
 		return refuse(td, -EOPNOTSUPP, "arm=dmabuf: %s", why.text);
+	return 0;
+}
+
+static int check_p2pmem(struct thread_data *td, const struct dmabuf_options *o)
+{
+	char device[P2PMEM_NAME];
+	struct why why;
+
+	if (o->memory != MEMORY_P2PMEM && o->p2pmem_device)
+		return refuse(td, -EINVAL, "p2pmem_device=%s: is for memory=p2pmem",
+			      o->p2pmem_device);
+	/* check_dmabuf() has more to say */
+	if (o->memory != MEMORY_P2PMEM || o->arm == ARM_DMABUF)
+		return 0;
+	if (o->arm == ARM_FIXED)
+		return refuse(td, -EINVAL, "memory=p2pmem: io_uring does not register a PCI "
+			      "device's memory; take arm=plain");
+	if (!td->o.odirect)
+		return refuse(td, -EINVAL, "direct=0: the processor would copy, and no device "
+			      "reach the memory of another; say direct=1 with memory=p2pmem");
+	if (p2pmem_find(device, o->p2pmem_device, &why))
+		return refuse(td, -ENODEV, "memory=p2pmem: %s", why.text);
 	return 0;
 }
 
@@ -461,6 +496,8 @@ int options_check(struct thread_data *td)
 	if (!exported_by(o, EXPORTER_FD) && o->dmabuf_fd != -1)
 		return refuse(td, -EINVAL, "dmabuf_fd=%d: is for arm=dmabuf with exporter=fd",
 			      o->dmabuf_fd);
+	if (check_p2pmem(td, o))
+		return 1;
 	if (td->o.iodepth > RING_MAX_DEPTH)
 		return refuse(td, -EINVAL, "iodepth=%u: io_uring takes at most %u", td->o.iodepth,
 			      RING_MAX_DEPTH);

@@ -27,6 +27,7 @@ enum memory_id {
 	MEMORY_MEMFD,
 	MEMORY_ANON,
 	MEMORY_HUGETLB,
+	MEMORY_P2PMEM,
 };
 
 enum drm_memory_id {
@@ -56,6 +57,7 @@ struct dmabuf_options {
 	char *gpu_dev_ids;
 	unsigned int hugepages;
 	unsigned int memory;
+	char *p2pmem_device;
 	unsigned int registerfiles;
 	unsigned int sqpoll;
 	int sqpoll_cpu;			/* or -1 */

@@ -21,7 +21,7 @@
 #define CLASS_ACCEL	0x12
 #define DEVICES		64
 
-/* What of drives and GPUs the last section needs. */
+/* What the last section needs: the drives, and who has memory that they may reach. */
 struct devices {
 	struct device {
 		char name[PROBE_NAME];
@@ -145,7 +145,8 @@ static void try_target(const struct probe *p, struct probe_row *row, const char 
 	close(fd);
 }
 
-static void probe_drive(struct probe *p, const char *name, struct devices *drives)
+static void probe_drive(struct probe *p, const char *name, struct devices *drives,
+			struct devices *owners)
 {
 	char node[PROBE_PATH], text[PROBE_PATH], pci[PROBE_NAME], real[PATH_MAX];
 	struct probe_row row;
@@ -167,6 +168,7 @@ static void probe_drive(struct probe *p, const char *name, struct devices *drive
 		     look_number(BLOCK "/%s/queue/logical_block_size", name));
 	probe_number(&row, "max_hw_sectors_kb",
 		     look_number(BLOCK "/%s/queue/max_hw_sectors_kb", name));
+	probe_number(&row, "p2pmem_bytes", look_number(PCI_DEVICES "/%s/p2pmem/size", pci));
 	add_user(&row, name);
 
 	usable = look_node(&row, node, R_OK);
@@ -181,9 +183,11 @@ static void probe_drive(struct probe *p, const char *name, struct devices *drive
 	probe_needed(p, PROBE_NEED_DRIVE, &row);
 	probe_write(p, &row);
 	remember(drives, name, pci);
+	if (look_number(PCI_DEVICES "/%s/p2pmem/size", pci) > 0)
+		remember(owners, name, pci);
 }
 
-static void probe_drives(struct probe *p, struct devices *drives)
+static void probe_drives(struct probe *p, struct devices *drives, struct devices *owners)
 {
 	struct dirent **names;
 	struct probe_row row;
@@ -197,7 +201,7 @@ static void probe_drives(struct probe *p, struct devices *drives)
 			      look_number(BLOCK "/%s/hidden", name) != 1;
 
 		if (p->device ? !strcmp(name, p->device) : wanted)
-			probe_drive(p, name, drives);
+			probe_drive(p, name, drives, owners);
 	}
 	look_list_free(names, nr);
 
@@ -208,7 +212,7 @@ static void probe_drives(struct probe *p, struct devices *drives)
 	probe_needed(p, PROBE_NEED_DRIVE, &row);
 }
 
-static void probe_gpus(struct probe *p, struct devices *gpus)
+static void probe_gpus(struct probe *p, struct devices *owners)
 {
 	struct dirent **names;
 	int nr = look_list(PCI_DEVICES, &names);
@@ -237,21 +241,22 @@ static void probe_gpus(struct probe *p, struct devices *gpus)
 			probe_try(&row, "modprobe $(cat " PCI_DEVICES "/%s/modalias)", address);
 		}
 		probe_write(p, &row);
-		remember(gpus, address, address);
+		remember(owners, address, address);
 	}
 	look_list_free(names, nr);
 }
 
-static void probe_pairs(struct probe *p, const struct devices *gpus, const struct devices *drives)
+static void probe_pairs(struct probe *p, const struct devices *owners,
+			const struct devices *drives)
 {
 	probe_section(p, "peer_to_peer");
-	for (unsigned int i = 0; i < gpus->nr; i++) {
+	for (unsigned int i = 0; i < owners->nr; i++) {
 		for (unsigned int j = 0; j < drives->nr; j++) {
-			const struct device *gpu = &gpus->at[i], *drive = &drives->at[j];
+			const struct device *owner = &owners->at[i], *drive = &drives->at[j];
 			struct probe_row row;
 
-			probe_row(&row, "%s %s", gpu->name, drive->name);
-			pci_reach(&row, gpu->pci, drive->pci);
+			probe_row(&row, "%s %s", owner->name, drive->name);
+			pci_reach(&row, owner->pci, drive->pci);
 			if (p->without_p2pdma) {
 				probe_says(&row, PROBE_NO, "this kernel has no peer-to-peer DMA");
 				probe_try(&row, "boot a kernel with CONFIG_PCI_P2PDMA=y");
@@ -263,9 +268,9 @@ static void probe_pairs(struct probe *p, const struct devices *gpus, const struc
 
 void probe_devices(struct probe *p)
 {
-	struct devices drives = { 0 }, gpus = { 0 };
+	struct devices drives = { 0 }, owners = { 0 };
 
-	probe_drives(p, &drives);
-	probe_gpus(p, &gpus);
-	probe_pairs(p, &gpus, &drives);
+	probe_drives(p, &drives, &owners);
+	probe_gpus(p, &owners);
+	probe_pairs(p, &owners, &drives);
 }

@@ -36,7 +36,7 @@ def _tarballs(folder: Path) -> list[Path]:
 
 
 def _source(folder: Path) -> Path:
-    """The newest tarball in the folder, fetched where there is none. Ends the test if it cannot be."""
+    """The newest tarball in the folder, fetched where there is none, or the test's end."""
     if not _tarballs(folder):
         try:
             with archive.suites(folder, "deb-src", [SUITE]) as options, \

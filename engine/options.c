@@ -72,7 +72,8 @@ static int one_word_cb(void fio_unused *data, const char *text)
 
 struct fio_option dmabuf_option_table[] = {
 	{
-		OPTION("arm", FIO_OPT_STR, arm, "dmabuf", "How the pool is given to the kernel"),
+		OPTION("arm", FIO_OPT_STR, arm, "dmabuf",
+		       "How the job's buffers, its pool, are given to the kernel"),
 		.cb	= one_word_cb,
 		.posval = {
 			{ .ival = "dmabuf", .oval = ARM_DMABUF,
@@ -84,7 +85,8 @@ struct fio_option dmabuf_option_table[] = {
 		},
 	},
 	{
-		OPTION("exporter", FIO_OPT_STR, exporter, "udmabuf", "Who makes the dma-buf"),
+		OPTION("exporter", FIO_OPT_STR, exporter, "udmabuf",
+		       "arm=dmabuf: who makes the dma-buf"),
 		.cb	= one_word_cb,
 		.posval = {
 			{ .ival = "udmabuf", .oval = EXPORTER_UDMABUF,
@@ -107,11 +109,11 @@ struct fio_option dmabuf_option_table[] = {
 	},
 	{
 		OPTION("drm_device", FIO_OPT_STR_STORE, drm_device, NULL,
-		       "exporter=drm: its node in /dev/dri (default: the first that can be used)"),
+		       "exporter=drm: the device's node in /dev/dri (default: the first that can be used)"),
 	},
 	{
 		OPTION("drm_memory", FIO_OPT_STR, drm_memory, "system",
-		       "exporter=drm: where the memory is"),
+		       "exporter=drm: where the memory of the dma-buf is"),
 		.cb	= one_word_cb,
 		.posval = {
 			{ .ival = "system", .oval = DRM_MEMORY_SYSTEM,
@@ -127,7 +129,7 @@ struct fio_option dmabuf_option_table[] = {
 	},
 	{
 		OPTION("hugepages", FIO_OPT_BOOL, hugepages, "0",
-		       "exporter=udmabuf: make the memfd of huge pages"),
+		       "exporter=udmabuf: make the memfd behind it of huge pages"),
 	},
 	{
 		OPTION("memory", FIO_OPT_STR, memory, "memfd",
@@ -150,23 +152,25 @@ struct fio_option dmabuf_option_table[] = {
 	},
 	{
 		OPTION("registerfiles", FIO_OPT_BOOL, registerfiles, "0",
-		       "Register the files with io_uring"),
+		       "Register the files with io_uring: no I/O has to look its file up"),
 	},
 	{
 		OPTION("sqthread_poll", FIO_OPT_BOOL, sqpoll, "0",
-		       "A kernel thread submits; implies registerfiles=1"),
+		       "A kernel thread submits, and fio makes no system calls for that; implies "
+		       "registerfiles=1"),
 	},
 	{
 		NUMBER("sqthread_poll_cpu", NUMBER_SQPOLL_CPU, NULL,
-		       "The CPU which that thread runs on"),
+		       "sqthread_poll=1: the CPU which the kernel thread runs on"),
 	},
 	{
 		OPTION("hipri", FIO_OPT_BOOL, hipri, "0",
-		       "Poll for completions; not possible with arm=dmabuf"),
+		       "Poll for completions, which takes direct=1 and a drive with poll queues; not "
+		       "possible with arm=dmabuf"),
 	},
 	{
 		NUMBER("force_async", NUMBER_FORCE_ASYNC, "0",
-		       "Every so many requests, have one issued by a kernel worker"),
+		       "Every so many requests, have one issued by a kernel worker (IOSQE_ASYNC); 0: none"),
 	},
 	{
 		OPTION("nowait", FIO_OPT_BOOL, nowait, "0",
@@ -174,15 +178,16 @@ struct fio_option dmabuf_option_table[] = {
 	},
 	{
 		NUMBER("eagain_retries", NUMBER_EAGAIN_RETRIES, "1000",
-		       "Reissues of one I/O before it fails with EAGAIN"),
+		       "How many times one I/O is issued again before it fails with EAGAIN"),
 	},
 	{
 		OPTION("poison", FIO_OPT_BOOL, poison, "0",
-		       "Overwrite the memory before each read, and look for what is left"),
+		       "Overwrite the memory before each read, and look for what is left of that after it"),
 	},
 	{
 		OPTION("compare", FIO_OPT_BOOL, compare, "0",
-		       "Compare each completed I/O with a plain read of the same range"),
+		       "Compare each completed I/O with a plain read of the same range, and say in which "
+		       "way it differs"),
 	},
 	{
 		OPTION("counters", FIO_OPT_STR_STORE, counters, NULL,

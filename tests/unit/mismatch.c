@@ -89,6 +89,14 @@ static void nothing_wrong(void)
 		mismatch_digest(right, len, old_digests);
 		check(!mismatch_any(&e));
 	}
+	/* the end of what was read may be that of the poison by chance */
+	for (size_t tail = 1; tail < 8; tail++) {
+		struct evidence e = poisoned_read(4096 + tail);
+
+		memcpy(found, right, 4096);
+		e.right = NULL;
+		check(!mismatch_any(&e));
+	}
 }
 
 static void untouched(void)
@@ -184,6 +192,19 @@ static void shifted(void)
 			check(classify(&e) == MISMATCH_SHIFTED && m.shift == 8);
 		}
 	}
+	for_each_size(len) {
+		/* behind sectors that are from nowhere; and fewer bytes are no evidence */
+		struct evidence e = poisoned_read(len);
+
+		fill(found, len);
+		if (len >= 4096) {
+			memcpy(found + 2048, right + 1024, len - 2048);
+			check(classify(&e) == MISMATCH_SHIFTED && m.shift == -1024 && m.at < 2);
+		}
+		fill(found, len);
+		memcpy(found + 240, right, 48);
+		check(classify(&e) == MISMATCH_OTHER && m.at < 2);
+	}
 	/* zeroes are no data from elsewhere */
 	for_each_size(len) {
 		struct evidence e = poisoned_read(len);
@@ -197,13 +218,15 @@ static void shifted(void)
 static void partial(void)
 {
 	for_each_size(len) {
-		for (size_t upto = 100; upto + 8 <= len; upto += upto) {
+		for (size_t upto = 20; upto + 8 <= len; upto += upto) {
 			struct evidence e = poisoned_read(len);
 
 			memcpy(found, right, upto);
 			check(classify(&e) == MISMATCH_PARTIAL && m.then == MISMATCH_UNTOUCHED);
 			/* the first bytes of the poison may be the right ones */
 			check(m.at >= upto && m.at < upto + 8);
+			if (upto < 64)
+				continue;
 			memcpy(found + upto, drive, len - upto < MISMATCH_REACH ? len - upto :
 			       MISMATCH_REACH);
 			e.around = NULL;
@@ -228,6 +251,11 @@ static void partial(void)
 				continue;
 			check(classify(&e) == MISMATCH_PARTIAL);
 			check(m.then == MISMATCH_UNTOUCHED && m.at == upto);
+			/* what replaced the poison has arrived, even if it had been there before */
+			e.right = right;
+			e.here = old_digests;
+			mismatch_digest(right, len, old_digests);
+			check(classify(&e) == MISMATCH_PARTIAL);
 		}
 	}
 }
@@ -252,6 +280,9 @@ static void other(void)
 		memcpy(found, right, len);
 		found[len - 1] ^= 0x80;
 		check(classify(&e) == MISMATCH_OTHER && m.at == len - 1);
+		found[len - 2] ^= 0xff;
+		found[len - 3] ^= 0xff;
+		check(classify(&e) == MISMATCH_OTHER && m.at == len - 3);
 		if (len < 2048)
 			continue;
 		/* a sector in the middle */

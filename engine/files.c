@@ -90,6 +90,9 @@ static int hold_files(struct thread_data *td, struct dmabuf_data *dd)
 					"or take fewer" : "");
 		}
 		t->held_fd = f->fd;
+		/* fio opens a file twice where another thread does it at the same time */
+		t->shadow_fd = f->shadow_fd;
+		f->shadow_fd = -1;
 		t->sqe_fd = o->registerfiles ? (int)i : f->fd;
 		f->fd = -1;
 		if (open_compare_fd(td, f, t))
@@ -122,6 +125,7 @@ int files_prepare(struct thread_data *td, struct dmabuf_data *dd)
 		return complain(td, -ENOMEM, "no memory for %u files", dd->nr_targets);
 	for_each_file(td, f, i) {
 		dd->targets[i].held_fd = -1;
+		dd->targets[i].shadow_fd = -1;
 		dd->targets[i].compare_fd = -1;
 		FILE_SET_ENG_DATA(f, &dd->targets[i]);
 	}
@@ -133,6 +137,8 @@ void files_free(struct dmabuf_data *dd)
 	for (unsigned int i = 0; dd->targets && i < dd->nr_targets; i++) {
 		if (dd->targets[i].held_fd >= 0)
 			close(dd->targets[i].held_fd);
+		if (dd->targets[i].shadow_fd >= 0)
+			close(dd->targets[i].shadow_fd);
 		if (dd->targets[i].compare_fd >= 0)
 			close(dd->targets[i].compare_fd);
 	}

@@ -21,6 +21,7 @@
 /* A file of the job. */
 struct target {
 	int held_fd;		/* open from post_init to cleanup, or -1 */
+	int shadow_fd;		/* which fio opened besides, likewise */
 	int compare_fd;		/* for compare=1, or -1 */
 	int sqe_fd;		/* what a request names it by */
 	unsigned int slot;	/* first slot for I/O with it */

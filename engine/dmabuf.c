@@ -438,6 +438,10 @@ static char *fio_dmabuf_errdetails(COMPAT_ERRDETAILS(io_u))
 	case EBADF:
 		text = "the request's file is not the open file that its buffer was registered for";
 		break;
+	case ENODEV:
+		text = "the device is gone, or its controller was reset, which ends the "
+		       "registration of a dma-buf: run the job again";
+		break;
 	case EREMOTEIO:
 		text = "the drive does not reach that memory; fio-dmabuf probe says which does "
 		       "(peer_to_peer)";

@@ -77,7 +77,8 @@ struct fio_option dmabuf_option_table[] = {
 		.cb	= one_word_cb,
 		.posval = {
 			{ .ival = "dmabuf", .oval = ARM_DMABUF,
-			  .help = "a dma-buf, registered and kept mapped for the device" },
+			  .help = "a dma-buf, registered and kept mapped for the device; a "
+				  "reset of its controller ends that, and the job" },
 			{ .ival = "fixed", .oval = ARM_FIXED,
 			  .help = "registered user memory, mapped for the device at each I/O" },
 			{ .ival = "plain", .oval = ARM_PLAIN,

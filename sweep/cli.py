@@ -57,7 +57,8 @@ def _parser() -> argparse.ArgumentParser:
                                    "(default: all three)")
     p.add_argument("--arms", help=f"list of {', '.join(plan.ARMS)} (default: fixed,dmabuf)")
     p.add_argument("--exporter", help=f"list of {', '.join(plan.EXPORTERS)}: who makes the "
-                                          "dma-buf (default: udmabuf)")
+                   "dma-buf; as in dma_heap:HEAP, drm:NODE, cuda:GPU, hip:GPU or fd:N where there "
+                   "are several (default: udmabuf)")
     p.add_argument("--rw", help=f"list of {', '.join(plan.RWS)} (default: randread)")
     p.add_argument("--bs", help="list of block sizes (default: 4k)")
     p.add_argument("--iodepth", help="list of queue depths (default: 32)")
@@ -88,15 +89,14 @@ def _parser() -> argparse.ArgumentParser:
     p = command("verify", "does the data arrive? both directions, each against an independent path")
     _where(p, "verify writes to the drive")
     p.add_argument("--modes", help="as in sweep (default: all three)")
-    p.add_argument("--exporter", help=f"list of {', '.join(plan.EXPORTERS)}, or all: every one "
-                   "that works here; as in dma_heap:HEAP, drm:NODE, cuda:GPU, hip:GPU or fd:N where "
-                   "there are several (default: udmabuf)")
+    p.add_argument("--exporter", help="as in sweep, or all: every one that works here (default: "
+                                      "udmabuf)")
     p.add_argument("--quick", action="store_true", help="fewer combinations")
 
     p = command("cost", "instructions per I/O, in the VM, repeatable to about 1 percent")
     p.add_argument("--modes", help="as in sweep (default: all three)")
     p.add_argument("--arms", help="as in sweep (default: fixed,dmabuf)")
-    p.add_argument("--exporter", help="as in sweep (default: udmabuf)")
+    p.add_argument("--exporter", help=f"list of {', '.join(plan.EXPORTERS)} (default: udmabuf)")
     p.add_argument("--bs", default="4k", help="one block size (default: 4k)")
     p.add_argument("--repeat", default="3", help="repeats of each point (default: 3)")
     p.add_argument("--ios", default="40000", help="I/O that are counted (default: 40000)")

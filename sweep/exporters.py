@@ -16,10 +16,11 @@ _OPTION = {"dma_heap": "heap", "drm": "drm_device", "cuda": "gpu_dev_ids", "hip"
 _PROBE_TIMEOUT = 120.0
 
 
-def choose(text: str) -> list[str]:
-    """--exporter as a list, each once, in the order given; `all` stays what it is."""
+def choose(text: str, *more: str) -> list[str]:
+    """--exporter as a list, each once, in the order given. `more` words are taken as they are."""
     words = [w.strip() for w in text.split(",") if w.strip()]
-    plan.choose(",".join(w.partition(":")[0] for w in words), "--exporter", (*plan.EXPORTERS, ALL))
+    names = ",".join(w.partition(":")[0] for w in words)
+    plan.choose(names, "--exporter", (*plan.EXPORTERS, *more))
     for word in words:
         name, colon, which = word.partition(":")
         if colon and name not in _OPTION:
@@ -49,9 +50,11 @@ def job_value(exporter: str) -> str:
     return f"{name}\n{_OPTION[name]}={which}" if colon else name
 
 
-def file_name(exporter: str) -> str:
-    """Fit for a file name, and still to be told from the others."""
-    return re.sub(r"[^A-Za-z0-9_]+", "-", exporter.replace("/dev/dri/", ""))
+def refuse_vm(makers: list[str]) -> None:
+    """What the machine that --vm boots cannot have."""
+    for e in makers:
+        if e.startswith("fd:"):
+            raise Misuse(f"--exporter {e}: not with --vm, into which no descriptor reaches")
 
 
 def found() -> list[str]:

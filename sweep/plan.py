@@ -3,6 +3,7 @@
 
 import json
 import random
+import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -34,7 +35,8 @@ class Point(NamedTuple):
     @property
     def name(self) -> str:
         """Short, and fit for a file name."""
-        who = self.arm if self.exporter == NO_EXPORTER else f"{self.arm}-{self.exporter}"
+        who = self.arm if self.exporter == NO_EXPORTER else \
+            f"{self.arm}-{file_name(self.exporter)}"
         return (f"{self.mode}-{who}-{self.rw}-{units.human_size(self.bs)}"
                 f"-qd{self.iodepth}-j{self.numjobs}")
 
@@ -90,7 +92,13 @@ def in_order(points: Iterable[Point]) -> list[Point]:
     every = list(dict.fromkeys(points))
     cells = {c: n for n, c in enumerate(dict.fromkeys(p.control for p in every))}
     return sorted(every, key=lambda p: (cells[p.control], p.arm != CONTROL, ARMS.index(p.arm),
-                                        (*EXPORTERS, NO_EXPORTER).index(p.exporter)))
+                                        (*EXPORTERS, NO_EXPORTER).index(
+                                            p.exporter.partition(":")[0]), p.exporter))
+
+
+def file_name(exporter: str) -> str:
+    """An exporter, fit for a file name, and still to be told from the others."""
+    return re.sub(r"[^A-Za-z0-9_]+", "-", exporter.replace("/dev/dri/", ""))
 
 
 def choose(text: str, option: str, known: Iterable[str]) -> list[str]:

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sweep import fio, iommu, kmsg, paths, procstat, proof, stats, store, units
+from sweep import exporters, fio, iommu, kmsg, paths, procstat, proof, stats, store, units
 from sweep.errors import Impossible, Misuse, Problem
 from sweep.plan import CONTROL, NO_EXPORTER, Plan, Point, Step
 
@@ -136,7 +136,7 @@ class Runner:
             "rw": p.rw, "bs": p.bs, "iodepth": p.iodepth, "numjobs": p.numjobs, "arm": p.arm,
             "counters": stem + ".counters.json", **more}
         if p.exporter != NO_EXPORTER:
-            values["exporter"] = p.exporter
+            values["exporter"] = exporters.job_value(p.exporter)
         return fio.render(self.job_text, values, self.plan.job)
 
     def _bounded(self, p: Point, stem: str, ios: int,

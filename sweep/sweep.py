@@ -7,7 +7,8 @@ import random
 import sys
 from typing import Any
 
-from sweep import content, env, fio, iommu, modes, paths, plan, proof, stats, store, table, tune, units
+from sweep import content, env, exporters, fio, iommu, modes, paths, plan, proof, stats, store, \
+    table, tune, units
 from sweep.errors import Misuse, Problem
 from sweep.process import Shield
 from sweep.runner import Runner
@@ -41,7 +42,7 @@ def make_plan(axes: dict[str, str], mode_now: str, quick: bool) -> plan.Plan:
     modes = [mode_now] if axes["modes"] == plan.CURRENT else \
         plan.choose(axes["modes"], "--modes", plan.MODES)
     arms = plan.arms_with_exporters(plan.choose(axes["arms"], "--arms", plan.ARMS),
-                                    plan.choose(axes["exporter"], "--exporter", plan.EXPORTERS))
+                                    exporters.choose(axes["exporter"]))
     rws = plan.choose(axes["rw"], "--rw", plan.RWS)
     sizes = list(dict.fromkeys(units.size(b, "--bs") for b in axes["bs"].split(",")))
     for b in sizes:
@@ -106,6 +107,7 @@ def _in_vm(args: argparse.Namespace, axes: dict[str, str]) -> int:
     """The host's half of --vm."""
     folder = store.Folder(os.path.abspath(args.resume)) if args.resume else None
     made = folder.plan() if folder else make_plan(axes, plan.CURRENT, args.quick)
+    exporters.refuse_vm([p.exporter for p in made.points])
     words = ["--device", VM_DEV, "--destroy-data", VM_DEV]
     if not folder:
         words += [w for key, value in axes.items() for w in (f"--{key}", value)]

@@ -45,7 +45,7 @@ class Combination(NamedTuple):
 
     @property
     def name(self) -> str:
-        return (f"{self.mode}-{self.direction}-{exporters.file_name(self.exporter)}"
+        return (f"{self.mode}-{self.direction}-{plan.file_name(self.exporter)}"
                 f"-{units.human_size(self.bs)}-qd{self.iodepth}-at{self.offset}")
 
 
@@ -71,7 +71,7 @@ def _at_hand(session: Session, folder: store.Folder) -> tuple[list[str], list[st
     """The exporters of this machine from which the drive reads a block, and in words the others."""
     good, left_out = [], []
     for e in exporters.found():
-        stem = folder.file("raw", f"try-{exporters.file_name(e)}")
+        stem = folder.file("raw", f"try-{plan.file_name(e)}")
         text = fio.render(paths.read(os.path.join(paths.TOP, _TRY)), {
             "bs": 4096, "iodepth": 1, "time_based": 0, "ramp_time": 0, "runtime": 0,
             "io_size": 4096, "exporter": exporters.job_value(e),
@@ -87,7 +87,7 @@ def _at_hand(session: Session, folder: store.Folder) -> tuple[list[str], list[st
 def _makers(args: argparse.Namespace, session: Session, folder: store.Folder
             ) -> tuple[list[str], list[str]]:
     """--exporter with `all` replaced by what there is, and in words what is left out."""
-    words, left_out = exporters.choose(args.exporter or "udmabuf"), []
+    words, left_out = exporters.choose(args.exporter or "udmabuf", exporters.ALL), []
     if exporters.ALL in words:
         there, left_out = _at_hand(session, folder)
         at = words.index(exporters.ALL)
@@ -205,10 +205,8 @@ def _in_vm(args: argparse.Namespace) -> int:
         words.append("--quick")
     if args.modes:
         plan.choose(args.modes, "--modes", plan.MODES)
-    makers = exporters.choose(args.exporter or "udmabuf")
-    for e in makers:
-        if e.startswith("fd:"):
-            raise Misuse(f"--exporter {e}: not with --vm, into which no descriptor reaches")
+    makers = exporters.choose(args.exporter or "udmabuf", exporters.ALL)
+    exporters.refuse_vm(makers)
     status, folder = in_vm(args, "verify", words, ["--drive", _VM_DRIVE], (
         900 if args.quick else 3600) * (_VM_FEW if exporters.ALL in makers else len(makers)))
     return _end(args, folder) or status
@@ -229,7 +227,7 @@ def main(args: argparse.Namespace) -> int:
     """Checks every combination; 1 if one fails."""
     if args.vm:
         return _in_vm(args)
-    exporters.choose(args.exporter or "udmabuf")
+    exporters.choose(args.exporter or "udmabuf", exporters.ALL)
     with Session(args, True) as session:
         session.need_arms({"dmabuf"})
         modes = session.modes(args.modes or ",".join(plan.MODES))

@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 
 TOP = Path(__file__).resolve().parent.parent.parent
 ENGINE = str(TOP / "engine/fio-dmabuf.so")
+KIB = 1 << 10
 MIB = 1 << 20
 # Puts a command of root's into the place of somebody who may do nothing but read: the repository
 # can lie in a folder that others may not look into.

@@ -35,13 +35,13 @@ def watched(fail: int = 0, prefix: tuple[str, ...] = (), **options: Any) -> tupl
     return result, int(said[0][0])
 
 
-def each_fails(least: int, **options: Any) -> int:
-    """Each call of a thread's set-up fails, once: with one line of the engine's and no I/O. Then
-    none does. Return: how many there are; fewer than `least` is a failure."""
+def each_fails(least: int, step: int = 1, **options: Any) -> int:
+    """Each call of a thread's set-up, or each step-th, fails, once: with one line of the engine's
+    and no I/O. Return: how many calls there are; fewer than `least` is a failure."""
     result, calls = watched(thread=1, **options)
     assert result.status == 0 and result.jobs, result
     assert calls >= least, (calls, result)
-    for number in range(1, calls + 1):
+    for number in range(calls, 0, -step):
         for thread in (1, 0) if number == calls else (1,):
             result, _ = watched(fail=number, thread=thread, **options)
             said = [line for line in result.stderr.splitlines() if line.startswith("fio-dmabuf: ")]

@@ -28,9 +28,20 @@ static int leave(int result)
 	return result;
 }
 
+/* What was set up does not survive a fork. */
+static pid_t process;
+
+static int init(unsigned int flags)
+{
+	if (process && process != getpid())
+		return leave(1);
+	process = getpid();
+	return leave(flags);
+}
+
 static int make(size_t size)
 {
-	if (gpu.cpu)
+	if (gpu.cpu || process != getpid())
 		return 1;
 	gpu.memfd = memfd_create("stub", MFD_ALLOW_SEALING);
 	if (gpu.memfd < 0 || ftruncate(gpu.memfd, size) ||
@@ -66,7 +77,7 @@ static int inside(uint64_t address, size_t len)
 	return address >= FAR && address - FAR + len <= gpu.size;
 }
 
-int cuInit(unsigned int flags) { return flags; }
+int cuInit(unsigned int flags) { return init(flags); }
 int cuGetErrorString(int error, const char **text)
 {
 	*text = error == 101 ? "invalid device ordinal" : "stub";
@@ -154,7 +165,7 @@ int cuMemcpyDtoH_v2(void *to, uint64_t from, size_t len)
 	return 0;
 }
 
-int hipInit(unsigned int flags) { return flags; }
+int hipInit(unsigned int flags) { return init(flags); }
 const char *hipGetErrorString(int error)
 {
 	return error == 101 ? "invalid device ordinal" : "stub";

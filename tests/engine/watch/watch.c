@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * To be preloaded into fio: has the engine's WATCH_FAIL-th call for memory, mappings, descriptors
- * or of io_uring's set-up fail, and says when the process ends what the engine has left behind. Jobs
- * that are processes end without that.
+ * or of io_uring's set-up fail, and says when the process ends what the engine has left behind.
+ * Jobs that are processes end without that.
  */
 #include <dirent.h>
 #include <dlfcn.h>

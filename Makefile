@@ -135,7 +135,8 @@ check-kernel: deps
 	$(Q)$(MAKE) all $(C_TESTS) $(GUEST_TESTS)
 	$(Q)$(MAKE) kernel
 	$(Q)rm -rf build/tests/coverage
-	$(Q)tests/run --long kernel/cost_flat kernel/cost_unpatched kernel/iommu_kinds engine/vm_pools
+	$(Q)tests/run --long kernel/cost_flat kernel/cost_unpatched kernel/iommu_kinds engine/vm_pools \
+		engine/speed
 	$(Q)kernel=$$(kernel/build --debug) && KERNEL=$$kernel COVERAGE=$(CURDIR)/build/tests/coverage \
 		tests/run --long 'kernel/regbuf_*' 'kernel/build_*' && \
 		tests/kernel/_coverage "$${kernel%/*}/coverage" build/tests/coverage
@@ -143,6 +144,11 @@ check-kernel: deps
 demo: deps
 	$(Q)$(MAKE) all
 	$(Q)sweep/demo
+
+# This engine beside fio's own, instructions per I/O, in the VM.
+bench:
+	$(Q)$(MAKE) all
+	$(Q)./fio-dmabuf bench
 
 # What sparse says about headers is not ours; RWF_NOWAIT is a bitwise type only to the kernel.
 SPARSE		= sparse -gcc-base-dir "$$($(CC) -print-file-name=)" -Wno-declaration-after-statement \
@@ -173,4 +179,4 @@ distclean: clean
 	$(Q)rm -rf build config-host.mak config-host.h config.log
 
 FORCE:
-.PHONY: all check check-kernel clean demo deps distclean FORCE install kernel kernel-deb lint
+.PHONY: all bench check check-kernel clean demo deps distclean FORCE install kernel kernel-deb lint

@@ -109,6 +109,14 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--guest", metavar="DEV", help=argparse.SUPPRESS)
     _common(p)
 
+    p = command("bench", "this engine beside fio's own io_uring engine: instructions per I/O, in the "
+                         "VM")
+    p.add_argument("--repeat", default="3", help="repeats of each case (default: 3)")
+    p.add_argument("--kernel", metavar="FILE|RELEASE",
+                   help="another kernel: a bzImage, or a release of kernel/build's")
+    p.add_argument("--guest", metavar="DEV", help=argparse.SUPPRESS)
+    _common(p)
+
     p = command("iommu", "the IOMMU mode of a drive: show it, set it, put it back")
     p.add_argument("what", choices=("show", "set", "restore"))
     p.add_argument("dev", nargs="?", metavar="DEV",
@@ -189,6 +197,9 @@ def _run(args: argparse.Namespace) -> int:
     if args.command == "cost":
         from sweep import cost
         return cost.main(args)
+    if args.command == "bench":
+        from sweep import bench
+        return bench.main(args)
     from plot import report
     return report.main(args.run)
 

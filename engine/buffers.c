@@ -147,7 +147,8 @@ static int register_fixed(struct thread_data *td, struct dmabuf_data *dd)
 	for (unsigned int i = 0; i < nr; i++) {
 		unsigned int units = i + 1 < nr ? per : dd->nr_io_us - i * per;
 
-		ret = regbuf_user(&dd->ring, i, dd->io_us[i * per]->buf, units * bs, &why);
+		ret = regbuf_user(&dd->ring, i, dd->io_us[i * per]->buf, units * bs,
+				  dd->nr_io_us * bs, &why);
 		if (ret)
 			return complain(td, ret, "arm=fixed: %s", why.text);
 	}

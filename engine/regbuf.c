@@ -99,7 +99,8 @@ static int explain_memory(size_t len, struct why *why)
 	return why_set(why, -ENOMEM, "io_uring_register: no memory to pin %zu KiB", kib);
 }
 
-int regbuf_user(struct ring *ring, unsigned int slot, void *addr, size_t len, struct why *why)
+int regbuf_user(struct ring *ring, unsigned int slot, void *addr, size_t len, size_t all,
+		struct why *why)
 {
 	struct iovec iov = { .iov_base = addr, .iov_len = len };
 	int ret;
@@ -108,7 +109,7 @@ int regbuf_user(struct ring *ring, unsigned int slot, void *addr, size_t len, st
 	if (ret == 1)
 		return 0;
 	if (ret == -ENOMEM)
-		return explain_memory(len, why);
+		return explain_memory(all, why);
 	if (ret >= 0)
 		ret = -EIO;
 	return why_set(why, ret, "io_uring_register: %zu bytes at %p: %s", len, addr,

@@ -59,13 +59,15 @@ int regbuf_table(struct ring *ring, unsigned int nr, struct why *why);
  * @slot: an empty slot
  * @addr: start of the memory
  * @len: its length, at most REGBUF_MAX_USER
+ * @all: bytes in all of the caller's slots, which is what a user has to be allowed to pin
  * @why: the reason of a failure
  *
  * Requests then give addresses in that memory.
  *
  * Return: 0, or a negative errno.
  */
-int regbuf_user(struct ring *ring, unsigned int slot, void *addr, size_t len, struct why *why);
+int regbuf_user(struct ring *ring, unsigned int slot, void *addr, size_t len, size_t all,
+		struct why *why);
 
 /**
  * regbuf_dmabuf - back a slot by a dma-buf, for I/O with one target

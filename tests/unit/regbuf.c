@@ -35,8 +35,8 @@ static void read_into_slots(void)
 		source[i] = i * 31 + i / 4096;
 
 	check(!regbuf_table(&ring, 3, &why));
-	check(!regbuf_user(&ring, 0, mem, SIZE, &why));
-	check(!regbuf_user(&ring, 2, mem + SIZE, SIZE, &why));
+	check(!regbuf_user(&ring, 0, mem, SIZE, SIZE, &why));
+	check(!regbuf_user(&ring, 2, mem + SIZE, SIZE, SIZE, &why));
 
 	for (unsigned int slot = 0; slot < 3; slot++) {
 		char *to = mem + (slot == 2 ? SIZE : 0) + 8192;
@@ -53,10 +53,10 @@ static void read_into_slots(void)
 	}
 
 	/* no such slot, too large, not memory */
-	check(regbuf_user(&ring, 3, mem, SIZE, &why) < 0);
+	check(regbuf_user(&ring, 3, mem, SIZE, SIZE, &why) < 0);
 	check(strstr(why.text, "io_uring_register: 1048576 bytes"));
-	check(regbuf_user(&ring, 1, mem, REGBUF_MAX_USER + 4096, &why) < 0);
-	check(regbuf_user(&ring, 1, (void *)(uintptr_t)4096, SIZE, &why) < 0);
+	check(regbuf_user(&ring, 1, mem, REGBUF_MAX_USER + 4096, SIZE, &why) < 0);
+	check(regbuf_user(&ring, 1, (void *)(uintptr_t)4096, SIZE, SIZE, &why) < 0);
 
 	/* a second table, and one too large */
 	check(regbuf_table(&ring, 1, &why) < 0);

@@ -103,6 +103,12 @@ def _headline(folder: store.Folder, rows: list[store.Row]) -> None:
     print(f"run folder: {folder.path}")
 
 
+def _flags(args: argparse.Namespace) -> list[str]:
+    """What is no part of a plan, and has to be said each time that one is gone on with."""
+    return [f"--{flag}" for flag in ("tune", "no-prefill", "no-proof")
+            if getattr(args, flag.replace("-", "_"))]
+
+
 def _in_vm(args: argparse.Namespace, axes: dict[str, str]) -> int:
     """The host's half of --vm."""
     folder = store.Folder(os.path.abspath(args.resume)) if args.resume else None
@@ -111,8 +117,7 @@ def _in_vm(args: argparse.Namespace, axes: dict[str, str]) -> int:
     words = ["--device", VM_DEV, "--destroy-data", VM_DEV]
     if not folder:
         words += [w for key, value in axes.items() for w in (f"--{key}", value)]
-    words += [f"--{flag}" for flag in ("quick", "tune", "no-prefill", "no-proof")
-              if getattr(args, flag.replace("-", "_"))]
+    words += (["--quick"] if args.quick else []) + _flags(args)
     timeout = 300 + len(made.steps) * (60 + 3 * made.runtime_ms / 1000)
     status, folder = in_vm(args, "sweep", words, ["--drive", _VM_DRIVE], timeout, folder)
     rows = store.read_csv(folder.file("summary.csv"))
@@ -222,6 +227,7 @@ def _reboot_plan(args: argparse.Namespace, made: plan.Plan) -> int:
     words = ["--device", args.device]
     for option, value in (("--destroy-data", args.destroy_data), ("--fio", args.fio)):
         words += [option, value] if value else []
+    words += _flags(args)
     print(modes.reboot_plan(made, " ".join(words), folder.path))
     return 0
 

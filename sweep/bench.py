@@ -13,7 +13,7 @@ import os
 import sys
 from typing import Any, NamedTuple
 
-from sweep import cost, env, fio, paths, plan, stats, store, table
+from sweep import cost, env, fio, paths, plan, stats, store, table, tables
 from sweep.errors import Misuse, Problem
 from sweep.session import VM_DEV, Session, in_vm
 
@@ -23,8 +23,6 @@ _DRIVE = "null:64G"
 _TIMEOUT = 900.0
 _BS = 4096
 IO_URING = "io_uring"
-COLUMNS = ("drive", "batch", "engine", "repeats", "instructions_per_io", "lo", "hi", "ratio",
-           "switches_per_io", "interrupts_per_io")
 
 
 class Case(NamedTuple):
@@ -83,14 +81,12 @@ def _guest(args: argparse.Namespace) -> int:
         folder = store.Folder(store.new_folder(args.out, "vm", "-bench"))
         folder.merge_env(env.collect(session.name, session.fio_version))
         with open(folder.file("runs.csv"), "w", encoding="utf-8", newline="") as f:
-            out: csv.DictWriter[str] | None = None
+            out = csv.writer(f, lineterminator="\n")
+            out.writerow(tables.BENCH_RUNS)
             for repeat in range(repeats):
                 for case in cases(session.switcher.name):
                     row = _measure(session, folder, case, repeat)
-                    if out is None:
-                        out = csv.DictWriter(f, list(row), lineterminator="\n")
-                        out.writeheader()
-                    out.writerow({k: store.text(v) for k, v in row.items()})
+                    out.writerow([store.text(row[k]) for k in tables.BENCH_RUNS])
                     f.flush()
                     sys.stderr.write(f"{case.drive}, batch {case.batch}, {case.engine}: "
                                      f"{row['instructions_per_io']:.0f} instructions/IO\n")
@@ -108,11 +104,11 @@ def summary(runs: list[store.Row]) -> list[store.Row]:
     out = []
     for key, rs in every.items():
         ratio = stats.ratio(costs[key], costs[(*key[:2], IO_URING)])
-        row: dict[str, Any] = dict(zip(COLUMNS, (
+        row: dict[str, Any] = dict(zip(tables.BENCH, (
             *key, len(rs), *stats.interval(list(costs[key].values())), ratio and ratio.mid)))
         for k in ("switches_per_io", "interrupts_per_io"):
             row[k] = stats.median([float(r[k]) for r in rs])
-        out.append({k: store.text(row[k]) for k in COLUMNS})
+        out.append({k: store.text(row[k]) for k in tables.BENCH})
     return out
 
 
@@ -135,9 +131,9 @@ def main(args: argparse.Namespace) -> int:
                            ["--icount", "--drive", _DRIVE], 300 + 1000 * repeats)
     if status:
         return status
-    rows = summary(store.read_csv(folder.file("runs.csv")))
+    rows = summary(folder.rows("runs.csv"))
     with open(folder.file("bench.csv"), "w", encoding="utf-8", newline="") as f:
-        out = csv.DictWriter(f, COLUMNS, lineterminator="\n")
+        out = csv.DictWriter(f, tables.BENCH, lineterminator="\n")
         out.writeheader()
         out.writerows(rows)
     if not args.quiet:

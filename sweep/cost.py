@@ -22,7 +22,7 @@ import sys
 import time
 from typing import Any, NamedTuple
 
-from sweep import env, fio, paths, plan, procstat, stats, store, table, units
+from sweep import env, fio, paths, plan, procstat, stats, store, table, tables, units
 from sweep.errors import Impossible, Misuse, Problem
 from sweep.session import VM_DEV, Session, in_vm
 
@@ -40,12 +40,6 @@ _PAGE = 4096
 _HUGE_PAGES = 64
 # Behind an IOMMU the kernel bounds commands to this; without one, the drive's bound is larger.
 _COMMAND = 128 << 10
-RUNS = ("repeat", "iommu_mode", "mode_before", "mode_after", "arm", "exporter", "bs", "iodepth",
-        "ios", "instructions_per_io", "switches_per_io", "drive_interrupts_per_io",
-        "interrupts_per_io", "raw")
-COLUMNS = ("iommu_mode", "effective_mode", "arm", "exporter", "bs", "iodepth", "repeats",
-           "instructions_per_io", "lo", "hi", "ratio", "ratio_lo", "ratio_hi", "switches_per_io",
-           "drive_interrupts_per_io", "interrupts_per_io")
 
 
 class Window(NamedTuple):
@@ -218,12 +212,12 @@ def summary(runs: list[store.Row]) -> list[store.Row]:
         mid = stats.interval(list(costs[key].values()))
         ratio = stats.ratio(costs[key], costs.get(
             (mode, plan.CONTROL, plan.NO_EXPORTER, bs, depth), {}))
-        row: dict[str, Any] = dict(zip(COLUMNS, (
+        row: dict[str, Any] = dict(zip(tables.COST, (
             mode, "/".join(sorted({m for r in rs for m in (r["mode_before"], r["mode_after"])})),
             arm, exporter, bs, depth, len(rs), *mid, *(ratio or ("", "", "")))))
         for k in ("switches_per_io", "drive_interrupts_per_io", "interrupts_per_io"):
             row[k] = stats.median([float(r[k]) for r in rs])
-        out.append({k: store.text(row[k]) for k in COLUMNS})
+        out.append({k: store.text(row[k]) for k in tables.COST})
     return out
 
 
@@ -298,12 +292,12 @@ def _guest(args: argparse.Namespace) -> int:
         folder.merge_env(env.collect(session.name, session.fio_version))
         with open(folder.file("runs.csv"), "w", encoding="utf-8", newline="") as f:
             out = csv.writer(f, lineterminator="\n")
-            out.writerow(RUNS)
+            out.writerow(tables.COST_RUNS)
             for i, s in enumerate(steps):
                 row = _point(session, folder, s.repeat, s.point, int(args.ios))
                 if not row["mode_before"] == row["mode_after"] == s.point.mode:
                     raise Problem(f"{row['raw']}: IOMMU mode changed under the run")
-                out.writerow([store.text(row[k]) for k in RUNS])
+                out.writerow([store.text(row[k]) for k in tables.COST_RUNS])
                 f.flush()
                 sys.stderr.write(
                     f"[{i + 1}/{len(steps)}] {s.repeat}-{s.point.name}: "
@@ -328,13 +322,13 @@ def _boot(args: argparse.Namespace, steps: list[plan.Step], kernel: str | None, 
     status, folder = in_vm(one, "cost", words, options, 300 + 120 * len(steps))
     if status:
         return status, folder, []
-    runs = store.read_csv(folder.file("runs.csv"))
+    runs = folder.rows("runs.csv")
     if len(runs) != len(steps):
         raise Problem(f"cost: {len(runs)} of {len(steps)} runs were done; see {folder.path}")
     check_regime(runs)
     rows = summary(runs)
     with open(folder.file("cost.csv"), "w", encoding="utf-8", newline="") as f:
-        table_of = csv.DictWriter(f, COLUMNS, lineterminator="\n")
+        table_of = csv.DictWriter(f, tables.COST, lineterminator="\n")
         table_of.writeheader()
         table_of.writerows(rows)
     return 0, folder, rows

@@ -68,7 +68,6 @@ def collect(name: str, fio_version: str) -> dict[str, Any]:
     drive = device.describe(name)
     clock = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
     return {
-        "version": 1,
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "host": u.nodename,
         "machine": "vm" if cpu["hypervisor"] else "bare",

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from sweep import units
+from sweep import schema, units
 from sweep.errors import Misuse
 
 MODES = ("strict", "lazy", "passthrough")
@@ -155,18 +155,16 @@ def arms_with_exporters(arms: list[str], exporters: list[str]) -> list[tuple[str
 
 
 def to_json(plan: Plan) -> str:
-    """The text of plan.json."""
+    """The text of plan.json; results/schema/plan.json describes it."""
     head = {k: v for k, v in plan._asdict().items() if k != "steps"}
     rows = [{"repeat": s.repeat, **s.point._asdict()} for s in plan.steps]
     lines = ",\n".join("    " + json.dumps(r) for r in rows)
-    return (json.dumps({"version": 1, **head}, indent=2)[:-2]
+    return (json.dumps({"format": schema.FORMAT, **head}, indent=2)[:-2]
             + f',\n  "steps": [\n{lines}\n  ]\n}}\n')
 
 
-def from_json(text: str) -> Plan:
-    """The plan of a run folder."""
-    d: dict[str, Any] = json.loads(text)
-    if d.pop("version", None) != 1:
-        raise Misuse("plan.json: not a plan of this version; start a new run")
-    steps = [Step(r.pop("repeat"), Point(**r)) for r in d.pop("steps")]
-    return Plan(steps=steps, **d)
+def from_json(doc: dict[str, Any]) -> Plan:
+    """The plan in a plan.json that is as its schema says."""
+    steps = [Step(r["repeat"], Point(**{k: v for k, v in r.items() if k != "repeat"}))
+             for r in doc["steps"]]
+    return Plan(**{k: v for k, v in doc.items() if k not in ("format", "steps")}, steps=steps)

@@ -1,40 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The run folder: its names, its tables. results/README.md defines it for readers."""
+"""The run folder: its name, and writing what is in it. sweep/read.py reads it, results/README.md
+defines it."""
 
 import csv
 import json
-import math
 import os
 import subprocess
 import time
 from typing import Any
 
-from sweep import paths, stats
+from sweep import paths, read, schema, stats
 from sweep.errors import Misuse
-from sweep.plan import CONTROL, Plan, Point, from_json, in_order, to_json
+from sweep.plan import CONTROL, Plan, Point, in_order, to_json
+from sweep.read import read_csv  # pylint: disable=unused-import
+from sweep.tables import POINTS, SUMMARY, Row, text
 
-SUMMARY = ("iommu_mode", "effective_mode", "arm", "exporter", "rw", "bs", "iodepth", "numjobs",
-           "repeats", "iops", "iops_lo", "iops_hi", "ratio", "ratio_lo", "ratio_hi", "bw_bytes",
-           "lat_p50_ns", "lat_p99_ns", "lat_p999_ns", "cpu_ns_per_io", "maps_per_io",
-           "unmaps_per_io", "eagain", "short", "errors", "mismatches")
-POINTS = ("repeat", "iommu_mode", "mode_before", "mode_after", "arm", "exporter", "rw", "bs",
-          "iodepth", "numjobs", "status", "ios", "iops", "bw_bytes", "lat_p50_ns", "lat_p99_ns",
-          "lat_p999_ns", "cpu_ns_per_io", "maps_per_io", "unmaps_per_io", "eagain", "short",
-          "errors", "mismatches", "checked_ios", "started", "raw", "reason")
 _MEDIANS = ("bw_bytes", "lat_p50_ns", "lat_p99_ns", "lat_p999_ns", "cpu_ns_per_io",
             "maps_per_io", "unmaps_per_io")
 _SUMS = ("eagain", "short", "errors", "mismatches")
-
-Row = dict[str, str]
-
-
-def text(value: Any) -> str:
-    """A number as the tables write it; nothing for what is not known."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    if isinstance(value, float):
-        return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4f}"
-    return str(value)
 
 
 def engine_id() -> str:
@@ -66,13 +49,9 @@ def new_folder(out: str | None, host: str, what: str = "") -> str:
     return out
 
 
-def read_csv(path: str) -> list[Row]:
-    """Rows of a table; none if there is no such file. A row cut short by a crash is left out."""
-    try:
-        with open(path, encoding="utf-8", newline="") as f:
-            return [r for r in csv.DictReader(f) if None not in r and None not in r.values()]
-    except OSError:
-        return []
+def _first_line(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as f:
+        return f.readline().rstrip("\n")
 
 
 def _whole_lines(path: str) -> None:
@@ -83,40 +62,24 @@ def _whole_lines(path: str) -> None:
             f.truncate(data.rfind(b"\n") + 1)
 
 
-class Folder:
-    """One run folder."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def file(self, *names: str) -> str:
-        return os.path.join(self.path, *names)
+class Folder(read.Folder):
+    """One run folder, for writing too."""
 
     def write_plan(self, plan: Plan) -> None:
         self._replace("plan.json", to_json(plan))
 
-    def plan(self) -> Plan:
-        """The plan of a run that is resumed or reported."""
-        try:
-            return from_json(paths.read(self.file("plan.json")))
-        except OSError as e:
-            raise Misuse(f"{self.path}: not a run folder (plan.json: {e.strerror})") from None
-
-    def env(self) -> dict[str, Any]:
-        return json.loads(paths.read(self.file("env.json"), "{}"))
-
     def merge_env(self, facts: dict[str, Any]) -> None:
         """Adds facts to env.json; what is there from outside the VM stays."""
-        self._replace("env.json", json.dumps({**self.env(), **facts}, indent=2) + "\n")
-
-    def rows(self) -> list[Row]:
-        return read_csv(self.file("points.csv"))
+        self._replace("env.json", json.dumps(
+            {"format": schema.FORMAT, **self.env(), **facts}, indent=2) + "\n")
 
     def add_row(self, row: dict[str, Any]) -> None:
         """Appends one repeat in one write, so that a crash leaves whole rows."""
         path = self.file("points.csv")
         new = not os.path.exists(path)
         if not new:
+            if _first_line(path) != ",".join(POINTS):
+                raise Misuse(f"{path}: has not the columns of this fio-dmabuf; start a new run")
             _whole_lines(path)
         with open(path, "a", encoding="utf-8", newline="") as f:
             w = csv.writer(f, lineterminator="\n")

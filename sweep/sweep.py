@@ -120,7 +120,7 @@ def _in_vm(args: argparse.Namespace, axes: dict[str, str]) -> int:
     words += (["--quick"] if args.quick else []) + _flags(args)
     timeout = 300 + len(made.steps) * (60 + 3 * made.runtime_ms / 1000)
     status, folder = in_vm(args, "sweep", words, ["--drive", _VM_DRIVE], timeout, folder)
-    rows = store.read_csv(folder.file("summary.csv"))
+    rows = folder.rows("summary.csv")
     if rows and not args.quiet:
         _headline(folder, rows)
     return status

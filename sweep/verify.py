@@ -14,15 +14,12 @@ import sys
 import time
 from typing import Any, NamedTuple
 
-from sweep import env, exporters, fio, kmsg, paths, plan, store, table, units
+from sweep import env, exporters, fio, kmsg, paths, plan, store, table, tables, units
 from sweep.errors import Misuse, Problem
 from sweep.session import VM_DEV, Session, in_vm
 
 JOBS = {"write": "jobs/verify-write.fio", "read": "jobs/verify-read.fio"}
 _TRY = "jobs/randread.fio"
-COLUMNS = ("iommu_mode", "mode_before", "mode_after", "direction", "exporter", "bs", "iodepth",
-           "offset", "ios", "bytes", "mismatches", *fio.CLASSES, "refused", "status", "raw",
-           "reason")
 _VM_DRIVE = "256M"
 # So many exporters are in the machine that --vm boots, and no more than that.
 _VM_FEW = 4
@@ -213,7 +210,7 @@ def _in_vm(args: argparse.Namespace) -> int:
 
 
 def _end(args: argparse.Namespace, folder: store.Folder) -> int:
-    rows = store.read_csv(folder.file("verify.csv"))
+    rows = folder.rows("verify.csv")
     if rows and not args.quiet:
         print(report(rows))
         for r in rows:
@@ -241,7 +238,7 @@ def main(args: argparse.Namespace) -> int:
         log = kmsg.KernelLog()
         began = time.monotonic()
         with open(folder.file("verify.csv"), "w", encoding="utf-8", newline="") as f:
-            out = csv.DictWriter(f, COLUMNS, lineterminator="\n")
+            out = csv.DictWriter(f, tables.VERIFY, lineterminator="\n")
             out.writeheader()
             for i, c in enumerate(todo):
                 row = check(session, folder, log, c)

@@ -2,14 +2,19 @@
 """Running ./fio-dmabuf in a test, on the host or in the guest, and looking at what it left."""
 
 import csv
+import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from fio import TOP
+
+sys.path.insert(0, str(TOP))
+from sweep import schema
 
 PCI = "0000:00:10.0"
 DEV = "/dev/nvme0n1"
@@ -24,7 +29,24 @@ def run(*args: str, status: int = 0) -> subprocess.CompletedProcess[str]:
     print(f"$ fio-dmabuf {' '.join(args)}\n{done.stderr}{done.stdout}", flush=True)
     assert done.returncode == status, f"status {done.returncode}, wanted {status}"
     assert "Traceback" not in done.stderr
+    for option, folder in zip(args, args[1:]):
+        if option in ("--out", "--resume") and not status:
+            check_formats(Path(folder))
     return done
+
+
+def check_formats(folder: Path) -> None:
+    """What is in a run folder is as its schema says, and has nothing that the schema has not."""
+    for name in ("env", "plan"):
+        path = folder / f"{name}.json"
+        if path.exists():
+            doc, rule = json.loads(path.read_text()), schema.load(name)
+            found = list(schema.faults(doc, rule))
+            assert not found, (path, found)
+            for inner, known in ((doc, rule), *((doc[k], v) for k, v in rule["properties"].items()
+                                                if isinstance(doc.get(k), dict))):
+                new = inner.keys() - known["properties"].keys()
+                assert not new or "additionalProperties" in known, (path, new)
 
 
 def start(*args: str) -> "subprocess.Popen[str]":

@@ -82,8 +82,10 @@ def run(cache: Path, tree: Path, release: str, patches: list[Path], fragments: l
             env={**make_env(), "KDEB_CHANGELOG_DIST": "local", "DEBFULLNAME": "fio-dmabuf",
                  "DEBEMAIL": "fio-dmabuf@localhost"},
             stdin=subprocess.DEVNULL, stdout=log, stderr=log).returncode
-        if status:
-            die(f"make bindeb-pkg failed: see {log.name}")
+    if status:
+        said = [line for line in log_path.read_text(errors="replace").splitlines()
+                if " error: " in line or " Error " in line]
+        die("\n".join([*said[:3], f"make bindeb-pkg failed: see {log_path}"]))
     target.mkdir(parents=True, exist_ok=True)
     made = []
     for deb in sorted(work.glob("linux-[ih]*.deb")):  # not linux-libc-dev, which is the system's

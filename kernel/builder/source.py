@@ -15,8 +15,10 @@ from builder.common import Progress, die, output_of, run, sync_file
 # The releases that there is a series for, and the suites that have them where the configured ones
 # do not. The first is what is built if nothing is said.
 RELEASES: dict[str, tuple[str, ...]] = {"6.12": (), "7.3": ("experimental", "sid")}
-# Not needed by an x86 build: a quarter of the unpacked size.
-UNPACK_EXCLUDE = ("drivers/gpu/drm/amd/include/asic_reg", "arch/*/boot/dts")
+# Not needed by an x86 build.
+UNPACK_EXCLUDE = "arch/*/boot/dts"
+# Needed by amdgpu alone, which only Debian's configuration has: a quarter of the unpacked size.
+UNPACK_LATER = "drivers/gpu/drm/amd/include/asic_reg"
 
 
 def package_of(release: str) -> str:
@@ -24,8 +26,11 @@ def package_of(release: str) -> str:
     return f"linux-source-{release}"
 
 
-def local_source(cache: Path, release: str) -> tuple[str, Path] | None:
-    """The package's version, and its tarball or what is left of unpacking it, where it is here."""
+def local_source(cache: Path, release: str, whole: bool = False) -> tuple[str, Path] | None:
+    """The package's version, and its tarball or what is left of unpacking it, where it is here.
+
+    With `whole`, only of having unpacked all of it.
+    """
     package = package_of(release)
     installed = Path(f"/usr/src/{package}.tar.xz")
     if installed.exists():
@@ -33,16 +38,17 @@ def local_source(cache: Path, release: str) -> tuple[str, Path] | None:
         if version:
             return version, installed
     kept = sorted((p for p in cache.glob("source-*/version")
-                   if re.match(rf"{re.escape(release)}(?!\d)", p.read_text())),
+                   if re.match(rf"{re.escape(release)}(?!\d)", p.read_text())
+                   and (not whole or (p.parent / "whole").exists())),
                   key=lambda p: p.stat().st_mtime)
     if kept:
         return kept[-1].read_text().strip(), kept[-1]
     return None
 
 
-def find_source(cache: Path, release: str, progress: Progress) -> tuple[str, Path]:
+def find_source(cache: Path, release: str, whole: bool, progress: Progress) -> tuple[str, Path]:
     """What local_source() says, or the package fetched into the cache."""
-    local = local_source(cache, release)
+    local = local_source(cache, release, whole)
     if local:
         return local
     deb = fetch(cache, package_of(release), release, progress)
@@ -73,22 +79,32 @@ def fetch(folder: Path, package: str, release: str, progress: Progress) -> Path:
     return debs[-1]
 
 
-def unpack(version: str, origin: Path, release: str, tree: Path, progress: Progress) -> None:
-    """Unpack the tarball (out of a .deb if need be) as tree/src, once."""
-    if (tree / "version").exists():
+def unpack(version: str, origin: Path, release: str, tree: Path, whole: bool,
+           progress: Progress) -> None:
+    """Unpack the tarball (out of a .deb if need be) as tree/src, once; what only a `whole` one
+    has, when that is wanted."""
+    there = (tree / "version").exists()
+    if there and (not whole or (tree / "whole").exists()):
         return
-    package = package_of(release)
-    progress.step(f"unpacking {package} {version} (about half a minute)")
-    shutil.rmtree(tree, ignore_errors=True)
-    tree.mkdir()
+    package, src = package_of(release), tree / "src"
+    progress.step(f"unpacking {'the rest of ' * there}{package} {version} (about half a minute)")
+    if not there:
+        shutil.rmtree(tree, ignore_errors=True)
+        src.mkdir(parents=True)
     tarball = origin
     if origin.suffix == ".deb":
-        run(["dpkg-deb", "-x", str(origin), str(tree / "deb")], f"dpkg-deb -x {origin}")
-        tarball = tree / "deb" / "usr" / "src" / f"{package}.tar.xz"
-    exclude = [f"--exclude={package}/{name}" for name in UNPACK_EXCLUDE]
-    run(["tar", "-xJf", str(tarball), "-C", str(tree), *exclude], f"tar -xJf {tarball}")
-    (tree / package).rename(tree / "src")
-    shutil.rmtree(tree / "deb", ignore_errors=True)
+        run(["dpkg-deb", "-x", str(origin), str(tree / "deb-source")], f"dpkg-deb -x {origin}")
+        tarball = tree / "deb-source" / "usr" / "src" / f"{package}.tar.xz"
+    if there:
+        which = [f"{package}/{UNPACK_LATER}"]
+    else:
+        left = [UNPACK_EXCLUDE] if whole else [UNPACK_EXCLUDE, UNPACK_LATER]
+        which = [f"--exclude={package}/{name}" for name in left]
+    run(["tar", "-xJf", str(tarball), "-C", str(src), "--strip-components=1", *which],
+        f"tar -xJf {tarball}")
+    shutil.rmtree(tree / "deb-source", ignore_errors=True)
+    if whole:
+        (tree / "whole").touch()
     (tree / "version").write_text(version + "\n")
     if origin.suffix == ".deb":
         origin.unlink()

@@ -17,6 +17,8 @@ from sweep.errors import Interrupted, Problem
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _GRACE = 5.0
+# What was killed itself cannot end its child: the kernel does, when the parent goes.
+_TIED = ("setpriv", "--pdeathsig", "KILL")
 _state: dict[str, int] = {"interrupted": 0, "shielded": 0}
 _undo: list[Callable[[], None]] = []
 
@@ -111,15 +113,23 @@ def _opened(fd: int, to: str | int) -> tuple[int, ...] | tuple[int, int, str, in
     return (os.POSIX_SPAWN_OPEN, fd, to, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
 
 
+def _there(program: str) -> bool:
+    """Whether a program can be found, and may be executed."""
+    folders = [""] if "/" in program else os.get_exec_path()
+    return any(os.access(os.path.join(folder, program), os.X_OK) for folder in folders)
+
+
 def _spawn(argv: list[str], cwd: str, env: dict[str, str], actions: list[Any]) -> tuple[int, int]:
     """Starts a child in `cwd`; its pid and a descriptor for it."""
     here = os.getcwd()
     os.chdir(cwd)
     try:
-        pid = os.posix_spawnp(argv[0], argv, env, file_actions=actions, setpgroup=0,
+        if not _there(argv[0]):
+            raise Problem(f"{argv[0]}: no such program; install it or name it with --fio")
+        pid = os.posix_spawnp(_TIED[0], [*_TIED, *argv], env, file_actions=actions, setpgroup=0,
                               setsigdef=STOPS)
     except OSError as e:
-        raise Problem(f"{argv[0]}: {e.strerror}; install it or name it with --fio") from None
+        raise Problem(f"{_TIED[0]}: {e.strerror}; install util-linux") from None
     finally:
         os.chdir(here)
     return pid, os.pidfd_open(pid)
@@ -132,7 +142,7 @@ def run(argv: list[str], *, stdout: str | int, stderr: str | int, cwd: str, env:
     `stdout` and `stderr` are file names or descriptors of ours. `watch` is called with the
     child's pid while it runs; it returns after how many seconds it wants to be called again.
     The child leads a process group of its own, so that all of it can be ended: on a time-out
-    (a Problem) and on every other way out.
+    (a Problem) and on every other way out. It does not outlive us, however we end.
     """
     actions = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                _opened(1, stdout), _opened(2, stderr)]

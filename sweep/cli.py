@@ -204,20 +204,35 @@ def _run(args: argparse.Namespace) -> int:
     return report.main(args.run)
 
 
+def _failed(e: Problem) -> int:
+    """Says why; the exit status."""
+    process.say(f"fio-dmabuf: {e}")
+    return e.status
+
+
+def _to_its_end(args: argparse.Namespace) -> int:
+    """Runs one command; its exit status. Interrupted can come until it returns, and not later."""
+    try:
+        status = _run(args)
+    except Problem as e:
+        status = _failed(e)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        status = 1
+    process.no_more_signals()
+    return status
+
+
 def main(argv: list[str]) -> int:
     """Runs one command; its exit status."""
     args = _parser().parse_args(argv)
     process.catch_signals()
     try:
+        return _to_its_end(args)
+    except Interrupted as interrupted:
         try:
-            return _run(args)
-        except Interrupted as e:
             process.undo_all()
-            process.say("fio-dmabuf: stopped by a signal; what was changed has been put back")
-            return 128 + e.signum
-    except Problem as e:
-        process.say(f"fio-dmabuf: {e}")
-        return e.status
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 1
+        except Problem as e:
+            return _failed(e)
+        process.say("fio-dmabuf: stopped by a signal; what was changed has been put back")
+        return 128 + interrupted.signum

@@ -67,6 +67,11 @@ def catch_signals() -> None:
         signal.signal(s, _on_signal)
 
 
+def no_more_signals() -> None:
+    """From here on they are too late: nothing is left to be put back."""
+    _state["shielded"] += 1
+
+
 class Shield:
     """Within it no signal interrupts; one that came is raised at the end."""
 

@@ -205,7 +205,10 @@ class Switcher:
 
     def can_switch(self) -> str:
         """Why the mode cannot be switched; nothing when it can."""
-        return fixed_because(self.name, bool(self._note))
+        why = fixed_because(self.name, bool(self._note))
+        # All of the controller goes away for a moment, not only this namespace.
+        user = "" if why else _user_of(self.pci, self.name)
+        return f"cannot unbind its controller {self.pci}: {user}; free it first" if user else why
 
     def set(self, mode: str) -> None:
         """Switches to `mode` (or the kernel's word for a type) unless it is in effect."""
@@ -214,11 +217,6 @@ class Switcher:
         why = self.can_switch()
         if why:
             raise Misuse(f"--device {self.dev}: {why}")
-        # All of the controller goes away for a moment, not only this namespace.
-        user = _user_of(self.pci, self.name)
-        if user:
-            raise Misuse(f"--device {self.dev}: cannot unbind its controller {self.pci}: {user}; "
-                         "free it first")
         if not self._note:
             self._begin()
         self._switch(TYPES.get(mode, mode))

@@ -31,8 +31,12 @@ _SETTLE = 3.0
 # else may want another value.
 _STAYS = 0.25
 _TRIES = 8
-# Settings of a drive's queue that a new bind resets and people do change.
-_KEPT = ("scheduler", "nomerges", "rq_affinity", "iostats", "wbt_lat_usec", "read_ahead_kb")
+# Settings of a drive's queue that a new bind resets; a new scheduler resets the number of requests.
+_KEPT = ("scheduler", "nr_requests", "nomerges", "rq_affinity", "iostats", "wbt_lat_usec",
+         "read_ahead_kb", "max_sectors_kb", "discard_max_bytes", "write_cache", "rotational",
+         "add_random", "io_timeout")
+# How much of them there can be depends on the mode: only put back with it.
+_OF_THE_MODE = ("max_sectors_kb",)
 
 
 def group_of(pci: str) -> str:
@@ -317,10 +321,15 @@ class Switcher:
     def _differing(self) -> dict[str, str]:
         """Files of queue settings that are not what they were, and what they were."""
         found = {}
+        other_mode = paths.read(f"{group_of(self.pci)}/type", "") != self._note["type"]
         for who, kept in self._note["queues"]:
             name = device.find(device.Identity(*who))
+            if other_mode:
+                kept = {k: v for k, v in kept.items() if k not in _OF_THE_MODE}
             if self._tuned and name == self.name:
                 kept = {**kept, **{k: v for k, v in self._tuned.items() if k in kept}}
+                # Another scheduler's number of requests is its own.
+                kept.pop("nr_requests", None)
             now = settings(name) if name else kept
             found.update({f"/sys/class/block/{name}/queue/{key}": value
                           for key, value in kept.items() if now.get(key) != value})

@@ -54,12 +54,14 @@ def _first_line(path: str) -> str:
         return f.readline().rstrip("\n")
 
 
-def _whole_lines(path: str) -> None:
-    """Cuts off a last line that a crash left without its end."""
+def _whole_lines(path: str) -> bool:
+    """Cuts off a last line that a crash left without its end. Return: whether any line is left."""
     with open(path, "rb+") as f:
         data = f.read()
-        if not data.endswith(b"\n"):
-            f.truncate(data.rfind(b"\n") + 1)
+        size = data.rfind(b"\n") + 1
+        if size < len(data):
+            f.truncate(size)
+    return size > 0
 
 
 class Folder(read.Folder):
@@ -76,11 +78,9 @@ class Folder(read.Folder):
     def add_row(self, row: dict[str, Any]) -> None:
         """Appends one repeat in one write, so that a crash leaves whole rows."""
         path = self.file("points.csv")
-        new = not os.path.exists(path)
-        if not new:
-            if _first_line(path) != ",".join(POINTS):
-                raise Misuse(f"{path}: has not the columns of this fio-dmabuf; start a new run")
-            _whole_lines(path)
+        new = not os.path.exists(path) or not _whole_lines(path)
+        if not new and _first_line(path) != ",".join(POINTS):
+            raise Misuse(f"{path}: has not the columns of this fio-dmabuf; start a new run")
         with open(path, "a", encoding="utf-8", newline="") as f:
             w = csv.writer(f, lineterminator="\n")
             if new:

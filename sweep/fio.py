@@ -112,17 +112,41 @@ def _document(text: str, where: str) -> Json:
     return doc
 
 
-def _sides(job: Json) -> list[Json]:
-    """The directions in which the job did anything."""
-    return [job[d] for d in ("read", "write", "trim", "mixed")
-            if isinstance(job.get(d), dict) and job[d].get("total_ios")]
+def jobs(doc: Json) -> list[Json]:
+    """The jobs in fio's JSON. Of the rest, which differs from version to version (global options are
+    a list or an object), nothing is read."""
+    found = doc.get("jobs")
+    return [j for j in found if isinstance(j, dict)] if isinstance(found, list) else []
+
+
+def _number(side: Json, key: str, where: str) -> float:
+    """A figure; a Problem that names it where there is none, as it must not pass for 0."""
+    value = side.get(key)
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        what = "missing" if value is None else repr(value)
+        raise Problem(f"fio's JSON: {where}: {key} is {what}; use fio 3.31 or later")
+    return value
+
+
+def _sides(job: Json) -> list[tuple[str, Json]]:
+    """The directions in which the job did anything, with what to call them."""
+    out = []
+    for d in ("read", "write", "trim", "mixed"):
+        side = job.get(d)
+        where = f"job {job.get('jobname', '?')}: {d}"
+        # Of a direction in which nothing was done fio need not say more.
+        if isinstance(side, dict) and (side.get("total_ios") or side.get("io_bytes")) \
+                and _number(side, "total_ios", where):
+            out.append((where, side))
+    return out
 
 
 def _percentile(side: Json, want: float) -> float:
     """Total latency if the job recorded its percentiles, else that of completion."""
     for key in ("lat_ns", "clat_ns"):
-        table = side.get(key, {}).get("percentile")
-        if table:
+        table = side.get(key)
+        table = table.get("percentile") if isinstance(table, dict) else None
+        if isinstance(table, dict) and table:
             best = min(table, key=lambda p: abs(float(p) - want))
             if abs(float(best) - want) < 0.01:
                 return float(table[best])
@@ -146,16 +170,16 @@ def parse(doc: Json, counters: list[Json]) -> Run:
 
     With both directions in play a percentile is the slower direction's.
     """
-    jobs = [j for j in doc.get("jobs", []) if isinstance(j, dict)]
-    sides = [s for j in jobs for s in _sides(j)]
+    sides = [s for j in jobs(doc) for s in _sides(j)]
 
     def worst(p: float) -> float:
-        return max((_percentile(s, p) for s in sides), default=float("nan"))
+        return max((_percentile(s, p) for _, s in sides), default=float("nan"))
 
     return Run(
-        ios=sum(int(s["total_ios"]) for s in sides),
-        iops=sum(float(s.get("iops", 0)) for s in sides),
-        bw_bytes=sum(float(s.get("bw_bytes", s.get("bw", 0) * 1024)) for s in sides),
+        ios=sum(int(s["total_ios"]) for _, s in sides),
+        iops=sum(_number(s, "iops", where) for where, s in sides),
+        bw_bytes=sum(_number(s, "bw_bytes", where) if "bw_bytes" in s
+                     else 1024 * _number(s, "bw", where) for where, s in sides),
         lat_p50_ns=worst(50), lat_p99_ns=worst(99), lat_p999_ns=worst(99.9),
         counters=add_up(counters), json=doc)
 
@@ -206,7 +230,7 @@ def run(fio: str, stem: str, job_text: str, device: str, timeout: float,
     if rc and "{" not in text:
         raise Failed(f"fio: {said or f'exit status {rc}'} {where}", add_up(counters))
     result = parse(_document(text, stem + ".json"), counters)
-    errors = [j["error"] for j in result.json.get("jobs", []) if j.get("error")]
+    errors = [j["error"] for j in jobs(result.json) if j.get("error")]
     if rc or errors:
         why = said or ", ".join(os.strerror(e) for e in errors) or f"exit status {rc}"
         raise Failed(f"fio: {why} {where}", result.counters, result.json)

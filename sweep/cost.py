@@ -232,8 +232,8 @@ def check_regime(runs: list[store.Row]) -> None:
 
 
 def _where(r: store.Row) -> tuple[str, ...]:
-    return (r["iommu_mode"], r["arm"] if r["exporter"] == "none" else
-            f"{r['arm']} ({r['exporter']})", units.human_size(int(r["bs"])), r["iodepth"])
+    return (r["iommu_mode"], plan.arm_name(r["arm"], r["exporter"]),
+            units.human_size(int(r["bs"])), r["iodepth"])
 
 
 def show(rows: list[store.Row]) -> str:

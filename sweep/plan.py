@@ -41,6 +41,12 @@ class Point(NamedTuple):
                 f"-qd{self.iodepth}-j{self.numjobs}")
 
     @property
+    def load(self) -> str:
+        """What is asked of the drive: `randread 4k qd32`."""
+        return (f"{self.rw} {units.human_size(self.bs)} qd{self.iodepth}"
+                + (f" j{self.numjobs}" if self.numjobs != 1 else ""))
+
+    @property
     def control(self) -> "Point":
         """The point that this one is compared with."""
         return self._replace(arm=CONTROL, exporter=NO_EXPORTER)
@@ -94,6 +100,11 @@ def in_order(points: Iterable[Point]) -> list[Point]:
     return sorted(every, key=lambda p: (cells[p.control], p.arm != CONTROL, ARMS.index(p.arm),
                                         (*EXPORTERS, NO_EXPORTER).index(
                                             p.exporter.partition(":")[0]), p.exporter))
+
+
+def arm_name(arm: str, exporter: str) -> str:
+    """`fixed`, or `dmabuf (udmabuf)`."""
+    return arm if exporter == NO_EXPORTER else f"{arm} ({exporter})"
 
 
 def file_name(exporter: str) -> str:

@@ -91,10 +91,11 @@ def _columns(head: list[str], path: str, warn: Warn) -> dict[str, tables.Kind]:
 def _format(facts: dict[str, Any], path: str) -> dict[str, Any]:
     """A file of an older format as the present one would say it; refuses a newer one."""
     found = facts.get("format", facts.get("version", schema.FORMAT))
-    if isinstance(found, int) and found > schema.FORMAT:
+    number = isinstance(found, int) and not isinstance(found, bool)
+    if number and found > schema.FORMAT:
         raise Misuse(f"{path}: format {found}; this fio-dmabuf reads up to {schema.FORMAT}; use a "
                      "newer one")
-    return {"format": schema.FORMAT,
+    return {"format": schema.FORMAT if number and found > 0 else found,
             **{k: v for k, v in facts.items() if k not in ("format", "version")}}
 
 

@@ -3,8 +3,8 @@
 
 from collections.abc import Sequence
 
-from sweep import stats, units
-from sweep.store import Row
+from sweep import plan, stats, store, units
+from sweep.tables import Row
 
 
 def columns(head: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
@@ -21,6 +21,16 @@ def number(text: str, form: str = "{:.2f}") -> str:
     return form.format(float(text)) if text else "-"
 
 
+def span(r: stats.Interval | None) -> str:
+    """`1.31 [1.28, 1.35]`, with the words `no difference` where they apply."""
+    if r is None:
+        return "-"
+    if r.lo is None or r.hi is None:
+        return f"{r.mid:.2f}"
+    same = " no difference" if stats.verdict(r) == "no difference" else ""
+    return f"{r.mid:.2f} [{r.lo:.2f}, {r.hi:.2f}]{same}"
+
+
 def ratio(row: Row) -> str:
     """`1.31 [1.28, 1.35]`, with the words `no difference` where they apply."""
     if not row["ratio"]:
@@ -29,9 +39,7 @@ def ratio(row: Row) -> str:
         return "control"
     if not row["ratio_lo"]:
         return number(row["ratio"])
-    r = stats.Interval(*(float(row[k]) for k in ("ratio", "ratio_lo", "ratio_hi")))
-    span = f"{r.mid:.2f} [{r.lo:.2f}, {r.hi:.2f}]"
-    return f"{span} no difference" if stats.verdict(r) == "no difference" else span
+    return span(stats.Interval(*(float(row[k]) for k in ("ratio", "ratio_lo", "ratio_hi"))))
 
 
 def summary(rows: Sequence[Row]) -> str:
@@ -40,13 +48,11 @@ def summary(rows: Sequence[Row]) -> str:
             "p99 us", "mismatches")
     body = []
     for r in rows:
-        arm = r["arm"] if r["exporter"] == "none" else f"{r['arm']} ({r['exporter']})"
-        load = (f"{r['rw']} {units.human_size(int(r['bs']))} qd{r['iodepth']}"
-                + (f" j{r['numjobs']}" if r["numjobs"] != "1" else ""))
-        span = f"{units.human(float(r['iops_lo']))}..{units.human(float(r['iops_hi']))}" \
+        ends = f"{units.human(float(r['iops_lo']))}..{units.human(float(r['iops_hi']))}" \
             if r["iops_lo"] else "-"
-        body.append((r["iommu_mode"], r["effective_mode"], arm, load,
-                     units.human(float(r["iops"])) if r["iops"] else "void", span, ratio(r),
+        body.append((r["iommu_mode"], r["effective_mode"], plan.arm_name(r["arm"], r["exporter"]),
+                     store.point_of(r).load,
+                     units.human(float(r["iops"])) if r["iops"] else "void", ends, ratio(r),
                      number(r["maps_per_io"]), number(r["cpu_ns_per_io"], "{:.0f}"),
                      f"{float(r['lat_p99_ns']) / 1000:.0f}" if r["lat_p99_ns"] else "-",
                      r["mismatches"]))

@@ -148,6 +148,8 @@ static int fio_dmabuf_post_init(struct thread_data *td)
 	if (files_prepare(td, dd) || (moves_data(td) && buffers_register(td, dd)))
 		return 1;
 	prepare_ops(td, dd);
+	/* a time of issue would be off by the wait, or by the system call */
+	dd->defer = !fio_fill_issue_time(td) && td->o.iodepth_batch_complete_min && !o->sqpoll;
 
 	if (o->counters && *o->counters) {
 		dd->counters_fd = counters_open(o->counters, &why);
@@ -298,25 +300,44 @@ static void stamp_pending(struct thread_data *td, struct dmabuf_data *dd)
 		td->last_issue = now;
 }
 
-static int fio_dmabuf_commit(struct thread_data *td)
+/* What was queued is with the kernel. */
+static void submitted(struct thread_data *td, struct dmabuf_data *dd)
 {
-	struct dmabuf_data *dd = td->io_ops_data;
-	int ret;
+	stamp_pending(td, dd);
+	io_u_mark_submit(td, dd->queued);
+	dd->queued = 0;
+	dd->reissued = 0;
+	dd->deferred = false;
+}
 
-	if (!dd->queued)
-		return 0;
+static int submit(struct thread_data *td, struct dmabuf_data *dd)
+{
+	int ret = ring_submit(&dd->ring);
 
-	ret = ring_submit(&dd->ring);
 	if (unlikely(ret)) {
 		complain(td, ret, "io_uring_enter: submitting %u requests: %s", dd->queued,
 			 strerror(-ret));
 		return ret;
 	}
-	stamp_pending(td, dd);
-	io_u_mark_submit(td, dd->queued);
-	dd->queued = 0;
-	dd->reissued = 0;
+	submitted(td, dd);
 	return 0;
+}
+
+/*
+ * With the queue full, fio's next step is to wait in getevents, which submits by the same
+ * system call.
+ */
+static int fio_dmabuf_commit(struct thread_data *td)
+{
+	struct dmabuf_data *dd = td->io_ops_data;
+
+	if (!dd->queued)
+		return 0;
+	if (dd->defer && td->cur_depth == td->o.iodepth) {
+		dd->deferred = true;
+		return 0;
+	}
+	return submit(td, dd);
 }
 
 /* Nothing was wrong with it: the exporter moved the memory, or the request would have waited. */
@@ -394,20 +415,23 @@ static int fio_dmabuf_getevents(struct thread_data *td, unsigned int min, unsign
 	/* 0 asks for polling, but fio calls with 1 where it has to see something */
 	unsigned int want = td->o.iodepth_batch_complete_min ? min : 0;
 	unsigned int got = 0;
-	bool waited = false;
+	bool waited = false, enough;
 	int ret = 0;
 
 	for (;;) {
 		got = reap(td, dd, got, max);
-		if (unlikely(dd->reissued)) {
+		enough = got >= min && (got || waited);
+		if (unlikely(dd->reissued) || (dd->deferred && enough)) {
 			/* with what is queued, which shares the ring, if anything is */
-			ret = dd->queued ? fio_dmabuf_commit(td) : ring_submit(&dd->ring);
+			ret = dd->queued ? submit(td, dd) : ring_submit(&dd->ring);
 			dd->reissued = 0;
 		}
 		if (unlikely(ret))
 			break;
-		if (got >= min && (got || waited))
+		if (enough)
 			return got;
+		if (dd->deferred)
+			submitted(td, dd);
 		ret = ring_wait(&dd->ring, want > got ? want - got : 0);
 		waited = true;
 	}

@@ -49,6 +49,8 @@ struct dmabuf_data {
 	struct unit *units;
 	struct io_u **pending;	/* queued, but not yet committed */
 	unsigned int queued;
+	bool defer;		/* what fills the queue is submitted with the wait */
+	bool deferred;		/* and that is due */
 	struct io_u **events;	/* reaped, but not yet fetched */
 	unsigned int reissued;	/* prepared again, but not yet submitted */
 	bool inspect;		/* completions are looked at, or copied */

@@ -35,9 +35,13 @@ class Data:
         return stats.interval(values) if values else None
 
     def _ratio(self, p: Point, key: str) -> Interval | None:
-        """To the control of the same mode and load; None for the control itself."""
-        return None if p.arm == CONTROL else \
-            stats.ratio(self._values(p, key), self._values(p.control, key))
+        """To the control of the same mode and load; None for the control itself.
+
+        As precise as in summary.csv, so that a figure says 1.15 where a table does.
+        """
+        found = stats.ratio(self._values(p, key), self._values(p.control, key))
+        return None if p.arm == CONTROL or found is None else \
+            Interval(*(v if v is None else round(v, 4) for v in found))
 
     def repeats(self, points: Iterable[Point]) -> tuple[int, int]:
         """The fewest and the most good repeats of any of the points."""

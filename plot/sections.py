@@ -68,7 +68,7 @@ def _proofs(rows: Sequence[Row]) -> Table:
                   for r in rows], brief=(_ROWS, "all of them are in summary.csv"))
 
 
-def _sweep_warnings(folder: Folder, env: dict[str, Any], rows: Sequence[Row],
+def _sweep_warnings(env: dict[str, Any], rows: Sequence[Row],
                     summary: Sequence[Row], made: plan.Plan | None) -> list[str]:
     """What was noted, before, during and after."""
     out = []
@@ -140,9 +140,9 @@ def _sweep(folder: store.Folder) -> tuple[str, list[Figure], list[Block]]:
             out.append(Text(f"IOPS over all {len(loads)} loads: {every}."))
     else:
         headline = f"No figure: all {len(rows)} repeats are void"
-    out.append(Warnings(_sweep_warnings(folder, env, rows, summary, made)))
     out += [Figures(folder, drawn[:1])] if drawn else []
-    out += [Heading("Results"), _results(summary),
+    out += [Warnings(_sweep_warnings(env, rows, summary, made)),
+            Heading("Results"), _results(summary),
             Text("Medians of the repeats; ratios are of repeats run side by side, with 95 % "
                  "intervals. One whose interval holds 1 is called no difference.")]
     out += _by_question(folder, drawn, first=1)
@@ -176,7 +176,7 @@ def _cost(folder: Folder) -> tuple[str, list[Figure], list[Block]]:
              number(r["switches_per_io"], "{:.4f}"), number(r["drive_interrupts_per_io"], "{:.4f}")]
             for r in cost.summary(runs)]
     return drawn[0].title, drawn, [
-        Warnings(_kernel_note(env)), Figures(folder, drawn),
+        Figures(folder, drawn), Warnings(_kernel_note(env)),
         Table(("mode", "arm", "load", "instructions/IO", "range", "ratio to fixed",
                "effective mode", "repeats", "switches/IO", "drive interrupts/IO"), body),
         Text("All instructions of the guest, idle left out, counted by the emulator: repeatable on "

@@ -12,8 +12,7 @@ width = 900
 height = 540
 set style fill solid border rgb ink
 set boxwidth 0.9 / (words(arms) + 1)
-set key at screen 0.98, screen 1 - (above + 14.0) / height right center horizontal samplen 1.6 \
-	reverse Left noenhanced
+eval key(height)." samplen 1.6 reverse Left"
 set grid ytics ls 9 dt 3
 set yrange [0:high]
 eval "set ytics (".yticks.")"
@@ -30,6 +29,9 @@ set bmargin at screen (below + 52) / height
 # No bar where there is no interval: out of the picture, as gnuplot warns of a plot of nothing.
 bar(x, low, high) = low < high ? x : -9
 
+# Many bars are narrow.
+size(few, many) = sprintf(",%g", words(arms) > 4 ? many : words(arms) > 2 ? (few + many) / 2.0 : few)
+
 eval text(height)
 do for [kind in "svg png"] {
 	eval terminal(kind, width, height)
@@ -40,7 +42,7 @@ do for [kind in "svg png"] {
 	     for [i = 1:words(arms)] base.".dat" index i - 1 using (bar($1, $3, $4)):2:3:4 \
 		with yerrorbars pt 7 ps 0.05 lw 1.4 lc rgb "#000000" notitle, \
 	     for [i = 1:words(arms)] base.".dat" index i - 1 using 1:4:5 with labels \
-		offset 0, 0.7 font ",10" tc rgb grey notitle, \
-	     $Ratio using 1:2:3 with labels offset 0, 1.8 font "DejaVu Sans:Bold,14" notitle
+		offset 0, 0.7 font size(10, 8) tc rgb grey notitle, \
+	     $Ratio using 1:2:3 with labels offset 0, 1.8 font "DejaVu Sans:Bold".size(14, 9) notitle
 	unset output
 }

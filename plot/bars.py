@@ -28,7 +28,7 @@ def by_mode(frame: Frame, points: list[Point], name: str, question: str, q: axes
                 mid, lo, hi = (v / q.unit for v in axes.ends(found))
                 dat.append(f"{x:.4f} {tables.text(mid)} {tables.text(lo)} {tables.text(hi)} "
                            f'"{label(mid)}"')
-                ratio = axes.times(data.ratio(p, q.key), "no diff.")
+                ratio = axes.times(data.ratio(p, q.key), "no diff." if len(kinds) < 5 else "≈ 1")
                 ratios.append(f'{x:.4f} {hi} "{ratio}"')
     title = words.finding(data, points, q.key, noun, "by IOMMU mode and arm")
     sub = "; ".join(filter(None, (words.load(points[0]), words.ratios(data, points, q.key))))

@@ -49,6 +49,8 @@ def along(frame: Frame, points: list[Point], name: str, question: str, field: st
           rows: Sequence[axes.Quantity], title: str) -> Figure:
     """A row of panels for each quantity along a FIELD of the points, depth or block size."""
     found = sorted({getattr(p, field) for p in points})
+    # The ratios of several kinds of dma-buf would stand in each other's way.
+    told = sum(arm == "dmabuf" for arm, _ in arms(points)) == 1
     room = max((found[-1] / found[0]) ** 0.1, 1.2)
     left, right = found[0] / room, found[-1] * room
     aside = (right / left) ** 0.012
@@ -58,12 +60,13 @@ def along(frame: Frame, points: list[Point], name: str, question: str, field: st
         spread = frame.data.spread(p, q.key)
         assert spread
         mid, lo, hi = (v / q.unit for v in axes.ends(spread))
-        above, below = _beside(frame.data.ratio(p, q.key) if p.arm == "dmabuf" else None)
+        above, below = _beside(frame.data.ratio(p, q.key) if told and p.arm == "dmabuf" else None)
         return f'{x:.6g} {x:.6g} {x:.6g} {mid:.6g} {lo:.6g} {hi:.6g} "{above}" "{below}"'
 
     values, dat = _panels(frame, points, rows, line)
-    sub = (words.load(points[0], field) + "; at the points: dmabuf to fixed, where the "
-           "95 % interval of the ratio leaves out 1")
+    sub = words.load(points[0], field) + (
+        "; at the points: dmabuf to fixed, where the 95 % interval of the ratio leaves out 1"
+        if told else "")
     text = units.human_size if field == "bs" else str
     return Figure(name, question, title, "lines", {
         **frame.around(title, sub, points), **values, "height": 240 + 220 * len(rows),

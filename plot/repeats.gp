@@ -6,6 +6,7 @@
 # took; far, how far from 1 the axis goes.
 # The data has for each mode a block for each arm, and one for the void: minutes share.
 
+more = 1
 load here."/style.gp"
 
 width = 900

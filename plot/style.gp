@@ -50,12 +50,17 @@ set errorbars 1.2 lw 1.3
 set pointintervalbox 0.01
 
 # eval text(height): the text around the plot, which leaves `above` and `below` dots free for it.
-above = 28.0 + 21 * (lines - 1) + 22
+# A legend has rows of three; `more` may say how many there are besides the arms.
+if (!exists("more")) { more = 0 }
+keyrows = int((words(arms) + more + 2) / 3)
+above = 28.0 + 21 * (lines - 1) + 22 + 18 * (keyrows - 1)
+key(height) = sprintf("set key at screen 0.98, screen %g right center horizontal ". \
+	"maxcols 3 noenhanced", 1 - (above - 9.0 * (keyrows - 1) + 14) / height)
 below = 20.0 + (strlen(note) ? 17 : 0)
 text(height) = \
 	"set label 101 title at screen 0.02, screen 1 - 24.0 / ".height. \
 		" font 'DejaVu Sans:Bold,15' tc rgb ink front;". \
-	"set label 102 subtitle at screen 0.02, screen 1 - (above - 4) / ".height. \
+	"set label 102 subtitle at screen 0.02, screen 1 - (above - 18 * (keyrows - 1) - 4) / ".height. \
 		" font ',10.5' tc rgb grey noenhanced front;". \
 	"set label 103 footer at screen 0.02, screen 9.0 / ".height. \
 		" font ',8' tc rgb grey noenhanced front;". \
@@ -69,8 +74,7 @@ legend(height) = text(height). \
 	"unset label 1; unset label 2; set lmargin at screen 0.02; set rmargin at screen 0.98;". \
 	"set tmargin at screen 0.99; set bmargin at screen 0.01;". \
 	"set xrange [0:1]; set yrange [0:1];". \
-	"set key at screen 0.98, screen 1 - (above + 14.0) / ".height. \
-		" right center horizontal samplen 3 noenhanced"
+	key(height)." samplen 3"
 panels = "unset key; set border 3 lc rgb '#606060';". \
 	"set xtics nomirror textcolor rgb ink; set ytics nomirror textcolor rgb ink;". \
 	"set xlabel textcolor rgb ink; set grid ls 9 dt 3; do for [i = 101:104] { unset label i }"

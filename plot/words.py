@@ -109,12 +109,16 @@ def exchange(data: Data, points: Iterable[Point], keys: dict[str, str]) -> str:
 
 
 def ratios(data: Data, points: Iterable[Point], key: str) -> str:
-    """The intervals to go with a finding that is of one point in each mode."""
-    told = []
+    """The intervals to go with a finding, where it is of one point in each mode."""
+    told: list[str] = []
+    modes = []
     for p in points:
         r = data.ratio(p, key)
         if r and r.lo is not None and p.arm == "dmabuf":
             told.append(f"{p.mode} {r.mid:.2f} [{r.lo:.2f}, {r.hi:.2f}]")
+            modes.append(p.mode)
+    if len(set(modes)) < len(modes):
+        return ""
     return "ratio to fixed and its 95 % interval: " + ", ".join(told) if told else ""
 
 

@@ -4,7 +4,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sweep import plan, store, units
+from sweep import plan, units
+from sweep.tables import Row
 
 # Fewer I/O than this are checked and counted by --quick alone.
 _CHECKED = 16384
@@ -50,7 +51,7 @@ def sweep(env: dict[str, Any], made: plan.Plan) -> str:
     return " ".join(words)
 
 
-def cost(runs: Sequence[store.Row]) -> str:
+def cost(runs: Sequence[Row]) -> str:
     """Of a cost run; it is told by its runs, as it has no plan."""
     ios = min(int(r["ios"]) for r in runs) // 1000 * 1000
     return " ".join([
@@ -61,7 +62,7 @@ def cost(runs: Sequence[store.Row]) -> str:
         "--repeat", str(len({r["repeat"] for r in runs})), "--ios", str(max(ios, 1000))])
 
 
-def verify(env: dict[str, Any], rows: Sequence[store.Row]) -> str:
+def verify(env: dict[str, Any], rows: Sequence[Row]) -> str:
     """Of a verify run; whether it was a quick one is not in its folder."""
     return " ".join(["./fio-dmabuf", "verify", *_where(env, True),
                      "--modes", _list(r["iommu_mode"] for r in rows),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from plot.draw import Figure
-from sweep.store import Folder
+from sweep.read import Folder
 
 
 class Cell(NamedTuple):

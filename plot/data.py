@@ -40,8 +40,10 @@ class Data:
         As precise as in summary.csv, so that a figure says 1.15 where a table does.
         """
         found = stats.ratio(self._values(p, key), self._values(p.control, key))
-        return None if p.arm == CONTROL or found is None else \
-            Interval(*(v if v is None else round(v, 4) for v in found))
+        if p.arm == CONTROL or found is None:
+            return None
+        lo, hi = (v if v is None else round(v, 4) for v in (found.lo, found.hi))
+        return Interval(round(found.mid, 4), lo, hi)
 
     def repeats(self, points: Iterable[Point]) -> tuple[int, int]:
         """The fewest and the most good repeats of any of the points."""

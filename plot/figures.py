@@ -31,7 +31,8 @@ def cells(points: Sequence[Point], *varying: str) -> list[list[Point]]:
     two values at least of each of these."""
     found: dict[Point, list[Point]] = {}
     for p in points:
-        same = p._replace(mode="", arm="", exporter="", **dict.fromkeys(varying, 0))
+        nothing: dict[str, Any] = dict.fromkeys(varying, 0)
+        same = p._replace(mode="", arm="", exporter="", **nothing)
         found.setdefault(same, []).append(p)
     return [some for some in found.values()
             if all(len({getattr(p, k) for p in some}) > 1 for k in varying)]

@@ -67,7 +67,9 @@ def along(frame: Frame, points: list[Point], name: str, question: str, field: st
     sub = words.load(points[0], field) + (
         "; at the points: dmabuf to fixed, where the 95 % interval of the ratio leaves out 1"
         if told else "")
-    text = units.human_size if field == "bs" else str
+    text: Callable[[int], str] = str
+    if field == "bs":
+        text = units.human_size
     return Figure(name, question, title, "lines", {
         **frame.around(title, sub, points), **values, "height": 240 + 220 * len(rows),
         "xlabel": xlabel, "xscale": "log", "xticks": axes.ticks(found, text),

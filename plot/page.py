@@ -5,6 +5,7 @@ import html
 import os
 import re
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from plot import svg
 from plot.blocks import Block, Cell, Code, Figures, Heading, Table, Text, Warnings
@@ -42,11 +43,11 @@ def _cell(cell: str | Cell, kind: str) -> str:
 
 def _table(t: Table) -> str:
     # Columns of numbers stand to the right.
-    kinds = [' class="n"' if all(isinstance(r[i], Cell) and re.match(r"[0-9]|-$|void$", r[i].text)
-                                 for r in t.rows) else "" for i in range(len(t.head))]
+    kinds = [' class="n"' if all(isinstance(cell, Cell) and re.match(r"[0-9]|-$|void$", cell.text)
+                                 for cell in column) else "" for column in zip(*t.rows)]
     heads = (f'<th scope="col"{kind}><button type="button">{html.escape(h)}</button></th>'
              if t.sortable else f'<th scope="col">{html.escape(h)}</th>'
-             for h, kind in zip(t.head, kinds))
+             for h, kind in zip_longest(t.head, kinds, fillvalue=""))
     rows = ("<tr>" + "".join(map(_cell, r, kinds)) + "</tr>" for r in t.rows)
     return (f'<div class="wide tall"><table{" class=sort" if t.sortable else ""}><thead><tr>'
             f'{"".join(heads)}</tr></thead><tbody>' + "\n".join(rows) + "</tbody></table></div>")

@@ -83,7 +83,8 @@ class Browser:
             assert more, "the browser is silent" if not ready else "the browser has ended"
             self._buffer += more
         text, self._buffer = self._buffer.split(b"\0", 1)
-        return json.loads(text)
+        message: dict[str, Any] = json.loads(text)
+        return message
 
     def _note(self, event: dict[str, Any]) -> None:
         """Keeps what an event tells."""
@@ -111,7 +112,8 @@ class Browser:
             got = self._message(end)
             if got.get("id") == self._number:
                 assert "error" not in got, (method, got)
-                return got["result"]
+                result: dict[str, Any] = got["result"]
+                return result
             self._note(got)
 
     def load(self, page: Path) -> None:

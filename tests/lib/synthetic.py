@@ -13,13 +13,14 @@ from fio import TOP
 
 sys.path.insert(0, str(TOP))
 from sweep import plan, store
+from sweep.tables import POINTS, Row
 
 SAMPLE = TOP / "results" / "sample" / "sweep"
 # A void repeat: (repeat, mode, arm), of the first load.
 VOID = (1, "lazy", "dmabuf")
 
 
-def _scaled(row: store.Row, rw: str, bs: int, depth: int, jobs: int) -> dict[str, str]:
+def _scaled(row: Row, rw: str, bs: int, depth: int, jobs: int) -> dict[str, str]:
     """What a drive that is limited by depth and by bytes would have made of a row."""
     much = 1.25 * depth / (depth + 8) / (1 + bs / 32768) * (0.9 if rw == "randrw" else 1.0)
     iops = float(row["iops"]) * much
@@ -42,7 +43,7 @@ def run_folder(where: Path, *, rws: Sequence[str] = ("randread",), sizes: Sequen
     where.mkdir(parents=True)
     shutil.copy(SAMPLE / "env.json", where)
     with (where / "points.csv").open("w", newline="") as f:
-        out = csv.DictWriter(f, store.POINTS, lineterminator="\n")
+        out = csv.DictWriter(f, POINTS, lineterminator="\n")
         out.writeheader()
         for n, load in enumerate(loads):
             for r in rows:

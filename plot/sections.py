@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from plot import again, blocks, figures, words
+from plot import again, figures, words
 from plot.blocks import Block, Cell, Code, Figures, Heading, Table, Text, Warnings, number
 from plot.data import Data, of_cost
 from plot.draw import Figure
@@ -125,10 +125,7 @@ def _sweep(folder: store.Folder) -> tuple[str, list[Figure], list[Block]]:
     if not rows:
         raise Problem(f"report {folder.path}: points.csv has no rows yet")
     summary = folder.summarise()
-    try:
-        made = folder.plan()
-    except Misuse:
-        made = None
+    made = folder.plan_if_known()
     drawn = figures.of_sweep(env, rows)
     data = Data(rows)
     out: list[Block] = []
@@ -167,6 +164,8 @@ def _built(env: dict[str, Any]) -> str:
 
 def _cost(folder: Folder) -> tuple[str, list[Figure], list[Block]]:
     env, runs = folder.env(), folder.rows("runs.csv")
+    if not runs:
+        raise Problem(f"report {folder.path}: runs.csv has no rows")
     cost.check_regime(runs)
     drawn = figures.of_cost(env, of_cost(runs))
     body = [[*_where({"rw": "randread", "numjobs": "1", **r}), number(r["instructions_per_io"],
@@ -187,6 +186,8 @@ def _cost(folder: Folder) -> tuple[str, list[Figure], list[Block]]:
 
 def _verify(folder: Folder) -> tuple[str, list[Figure], list[Block]]:
     env, rows = folder.env(), folder.rows("verify.csv")
+    if not rows:
+        raise Problem(f"report {folder.path}: verify.csv has no rows")
     body: list[list[str | Cell]] = []
     for mode in dict.fromkeys(r["iommu_mode"] for r in rows):
         for way in verify.JOBS:

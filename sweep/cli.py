@@ -123,6 +123,19 @@ def _parser() -> argparse.ArgumentParser:
                    help="a drive (restore: or its PCI address; show: all of them without one)")
     p.add_argument("mode", nargs="?", metavar="MODE", help=f"set: {', '.join(plan.MODES)}")
 
+    p = command("compare", "two runs side by side, or one beside what was published: ratios with 95 % "
+                           "intervals")
+    p.add_argument("a", metavar="A", help="a run folder of sweep or cost: what B is compared with")
+    p.add_argument("b", metavar="B", help="another, or published: the figures of results/published/")
+    p.add_argument("--anyway", action="store_true",
+                   help="compare what is unlike too, such as a VM's run with a machine's (ratios to "
+                        "fixed only) or different loads; what is unlike is said")
+    form = p.add_mutually_exclusive_group()
+    form.add_argument("--markdown", action="store_true", help="as Markdown")
+    form.add_argument("--json", action="store_true", help="as JSON")
+    p.add_argument("--out", metavar="DIR", help="draw it as well, as DIR/figures/compare.svg, .png and "
+                                                ".dat (default: no figure; no run folder is touched)")
+
     p = command("report", "figures, report.md and report.html from run folders")
     p.add_argument("run", nargs="+", metavar="RUN", help="a run folder")
     return top
@@ -200,6 +213,9 @@ def _run(args: argparse.Namespace) -> int:
     if args.command == "bench":
         from sweep import bench
         return bench.main(args)
+    if args.command == "compare":
+        from sweep import compare
+        return compare.main(args)
     from plot import report
     return report.main(args.run)
 

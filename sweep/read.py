@@ -20,8 +20,9 @@ import os
 from collections.abc import Callable
 from typing import Any, Self
 
-from sweep import plan, process, schema, tables
+from sweep import process, schema, tables
 from sweep.errors import Misuse
+from sweep.plan import Plan, from_json
 from sweep.tables import Row
 
 KINDS = {"sweep": "points.csv", "cost": "cost.csv", "verify": "verify.csv", "bench": "bench.csv"}
@@ -147,7 +148,7 @@ class Folder:
                 _remove(facts, way)
         return facts
 
-    def plan(self) -> plan.Plan:
+    def plan(self) -> Plan:
         """What it is to run."""
         path = self.file("plan.json")
         if not os.path.exists(path):
@@ -158,7 +159,17 @@ class Folder:
         doc = _format(doc, path)
         for way, what in schema.faults(doc, schema.load("plan")):
             raise Misuse(f"{path}: {'.'.join(way)}: {what}; start a new run")
-        return plan.from_json(doc)
+        return from_json(doc)
+
+    def plan_if_known(self) -> Plan | None:
+        """The same for who can do without it; a damaged one is named."""
+        if not os.path.exists(self.file("plan.json")):
+            return None
+        try:
+            return self.plan()
+        except Misuse as e:
+            self.warn(str(e))
+            return None
 
     def rows(self, name: str = "points.csv") -> list[Row]:
         """Rows of one of its tables."""

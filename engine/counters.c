@@ -62,6 +62,7 @@ int counters_write(int fd, const struct counters_job *job, const struct counters
 	fprintf(out, ",\"mismatches\":%" PRIu64, c->mismatches);
 	for (unsigned int i = 0; i < NR_MISMATCHES; i++)
 		fprintf(out, ",\"%s\":%" PRIu64, mismatch_name(i), c->classes[i]);
+	fprintf(out, ",\"enters\":%lu", job->ring->enters);
 	fprintf(out, ",\"pool_bytes\":%zu,\"dmabufs\":%u,\"buffers\":%u", job->pool_bytes,
 		job->dmabufs, job->buffers);
 	put_setup_flags(out, job->ring);

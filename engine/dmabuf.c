@@ -421,7 +421,7 @@ static int fio_dmabuf_getevents(struct thread_data *td, unsigned int min, unsign
 	for (;;) {
 		got = reap(td, dd, got, max);
 		enough = got >= min && (got || waited);
-		if (unlikely(dd->reissued) || (dd->deferred && enough)) {
+		if (unlikely(dd->reissued) || (dd->deferred && (enough || !want))) {
 			/* with what is queued, which shares the ring, if anything is */
 			ret = dd->queued ? submit(td, dd) : ring_submit(&dd->ring);
 			dd->reissued = 0;
@@ -435,7 +435,7 @@ static int fio_dmabuf_getevents(struct thread_data *td, unsigned int min, unsign
 		ret = ring_wait(&dd->ring, want > got ? want - got : 0);
 		waited = true;
 	}
-	complain(td, ret, "io_uring_enter: waiting for completions: %s", strerror(-ret));
+	complain(td, ret, "io_uring_enter: submitting or waiting: %s", strerror(-ret));
 	return ret;
 }
 

@@ -124,6 +124,7 @@ int ring_submit(struct ring *ring)
 	}
 
 	do {
+		ring->enters++;
 		ret = io_uring_submit_and_get_events(&ring->uring);
 		if (ret >= 0 || ret == -EINTR)
 			continue;
@@ -143,9 +144,14 @@ int ring_wait(struct ring *ring, unsigned int nr)
 	if (ring->sqpoll)
 		return ring_submit(ring);
 
+	ring->enters++;
 	if (nr)
 		ret = io_uring_submit_and_wait(&ring->uring, nr);
 	else
 		ret = io_uring_get_events(&ring->uring);
-	return ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY ? ret : 0;
+	if (ret != -EAGAIN && ret != -EBUSY)
+		return ret < 0 && ret != -EINTR ? ret : 0;
+
+	/* out of memory for requests: tried for some time, but not for ever */
+	return io_uring_sq_ready(&ring->uring) ? ring_submit(ring) : 0;
 }

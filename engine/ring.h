@@ -35,12 +35,14 @@ struct ring_conf {
  * @live: it is set up
  * @sqpoll: a kernel thread submits
  * @setup_flags: the IORING_SETUP_* flags that the kernel accepted
+ * @enters: calls of io_uring_enter(2), but for those that wake a submitting thread
  */
 struct ring {
 	struct io_uring uring;
 	bool live;
 	bool sqpoll;
 	unsigned int setup_flags;
+	unsigned long enters;
 };
 
 /**
@@ -85,7 +87,7 @@ int ring_submit(struct ring *ring);
 /**
  * ring_wait - submit what is prepared, and wait for completions
  * @ring: a ring
- * @nr: how many completions to wait for; 0 only makes visible what is ready
+ * @nr: how many completions to wait for; 0 only makes visible what is ready, and submits nothing
  *
  * Return: 0, or a negative errno. May return early, on a signal, and always does with a
  * submitting kernel thread, where the caller polls: look, and call again.

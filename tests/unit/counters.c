@@ -17,7 +17,7 @@
 int main(void)
 {
 	char path[] = "/var/tmp/fio-dmabuf-counters-XXXXXX", line[1024];
-	struct ring ring = { .setup_flags = IORING_SETUP_SQPOLL };
+	struct ring ring = { .setup_flags = IORING_SETUP_SQPOLL, .enters = 77 };
 	struct counters c = {
 		.ios = 1, .bytes = ~0ULL, .mismatches = 3,
 		.classes = { [MISMATCH_STALE] = 2, [MISMATCH_OTHER] = 1 },
@@ -52,6 +52,7 @@ int main(void)
 		check(strstr(line, "\"mismatches\":3,\"untouched\":0,\"stale\":2,\"shifted\":0,"
 			     "\"partial\":0,\"other\":1,"));
 		check(strstr(line, "\"setup_flags\":[\"sqpoll\"],"));
+		check(strstr(line, "\"enters\":77,"));
 		check(!strcmp(line + strlen(line) - 3, "\"}\n"));
 		nr++;
 	}

@@ -141,8 +141,9 @@ def machine(env: dict[str, Any]) -> str:
     """`VM (QEMU 7.2.22)`, or `bare machine`."""
     if env.get("machine") != "vm":
         return "bare machine"
-    qemu = str(env.get("vm", {}).get("qemu", "")).split("(", maxsplit=1)[0]
-    return f"VM ({qemu.replace(' emulator version', '').strip() or 'kind unknown'})"
+    kind = str(env.get("vm", {}).get("qemu", "")).split("(", maxsplit=1)[0]
+    kind = kind.replace(" emulator version", "").strip() or str(env.get("product") or "kind unknown")
+    return f"VM ({kind})"
 
 
 def footer(env: dict[str, Any], data: Data, points: Sequence[Point]) -> str:

@@ -57,9 +57,10 @@ C_TESTS		= $(patsubst %.c,%,$(wildcard tests/*/*.c))
 GUEST_TESTS	= $(patsubst %.c,build/%,$(filter-out %/common.c,$(wildcard tests/kernel/guest/*.c)))
 ENGINE		= engine/fio-dmabuf.so
 PROBE		= engine/fio-dmabuf-probe
+BARE_RING	= engine/fio-dmabuf-ring
 libdir		= $(prefix)/lib/fio-dmabuf
 
-all: $(ENGINE) $(PROBE)
+all: $(ENGINE) $(PROBE) $(BARE_RING)
 
 # Re-run what was run, when configure has changed; run it where it never was.
 # What tests and demonstrates everything also installs what that takes.
@@ -98,6 +99,9 @@ $(ENGINE): $(ENGINE_OBJS)
 
 $(PROBE): $(PROBE_OBJS) $(UNIT_OBJS)
 	$(QUIET_LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BARE_RING): engine/bare_ring.o engine/regbuf.o engine/ring.o
+	$(QUIET_LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -luring
 
 # A test in C is one file; it sees what the engine has that does not need fio.
 tests/%: tests/%.c $(UNIT_OBJS) config-host.mak
@@ -150,16 +154,20 @@ bench:
 	$(Q)$(MAKE) all
 	$(Q)./fio-dmabuf bench
 
+# What the README shows, from results/sample/; SAMPLE=results/demo-... takes another run first.
+docs:
+	$(Q)$(PYTHON) -m plot.docs $(SAMPLE)
+
 # What sparse says about headers is not ours; RWF_NOWAIT is a bitwise type only to the kernel.
 SPARSE		= sparse -gcc-base-dir "$$($(CC) -print-file-name=)" -Wno-declaration-after-statement \
 		  -Wno-bitwise $(CPPFLAGS) $(FIO_CPPFLAGS)
 lint: all $(C_TESTS)
 	@echo '     SPARSE'
-	$(Q)for f in $(ENGINE_OBJS:.o=.c) $(PROBE_OBJS:.o=.c) $(C_TESTS:=.c); do \
+	$(Q)for f in $(ENGINE_OBJS:.o=.c) $(PROBE_OBJS:.o=.c) engine/bare_ring.c $(C_TESTS:=.c); do \
 		$(SPARSE) $$f 2>&1; done | \
 		{ ! grep -E '^(engine|tests)/[^:]*:[0-9]+:[0-9]+: (warning|error)'; }
 	@echo '     ANALYZER'
-	$(Q)for f in $(UNIT_OBJS:.o=.c) $(PROBE_OBJS:.o=.c); do \
+	$(Q)for f in $(UNIT_OBJS:.o=.c) $(PROBE_OBJS:.o=.c) engine/bare_ring.c; do \
 		$(CC) $(CPPFLAGS) $(CFLAGS) -fanalyzer -c -o /dev/null $$f || exit 1; \
 	done
 	@echo '     SHELLCHECK'
@@ -171,7 +179,7 @@ lint: all $(C_TESTS)
 		[ast.parse(open(f).read(), f) for f in sys.argv[1:]]'
 
 clean:
-	$(Q)rm -f $(ENGINE) $(PROBE) engine/*.o engine/*.d tests/*/*.d
+	$(Q)rm -f $(ENGINE) $(PROBE) $(BARE_RING) engine/*.o engine/*.d tests/*/*.d
 	$(Q)rm -f $(patsubst %.c,%,$(wildcard tests/*/*.c))
 	$(Q)rm -rf build/tests
 
@@ -179,4 +187,4 @@ distclean: clean
 	$(Q)rm -rf build config-host.mak config-host.h config.log
 
 FORCE:
-.PHONY: all bench check check-kernel clean demo deps distclean FORCE install kernel kernel-deb lint
+.PHONY: all bench check check-kernel clean demo deps distclean docs FORCE install kernel kernel-deb lint

@@ -5,28 +5,34 @@ The same fio, the same job (jobs/bench.fio, jobs/bench-io_uring.fio), registered
 registered file on both sides, counted as `cost` counts. On null_blk, which does nothing, and on
 the emulated NVMe drive; in batches of 32 and one by one. IOMMU mode passthrough, so that nothing
 is mapped whatever the arm.
+
+And what no engine can do without: fio with its null engine (jobs/bench-null.fio), and a ring
+without fio (engine/bare_ring.c), which has the kernel's part in it.
 """
 
 import argparse
 import csv
 import os
+import resource
 import sys
 from typing import Any, NamedTuple
 
-from sweep import cost, env, fio, paths, plan, stats, store, table, tables
+from sweep import cost, env, fio, paths, plan, process, stats, store, table, tables
 from sweep.errors import Misuse, Problem
 from sweep.session import VM_DEV, Session, in_vm
 
-_OURS, _THEIRS = "jobs/bench.fio", "jobs/bench-io_uring.fio"
+_JOB = "jobs/bench.fio"
+_BARE_RING = os.path.join(paths.TOP, "engine/fio-dmabuf-ring")
 _NULL = "nullb0"
 _DRIVE = "null:64G"
 _TIMEOUT = 900.0
 _BS = 4096
-IO_URING = "io_uring"
+IO_URING, NULL, RING = "io_uring", "null", "ring"
+_NO_DRIVE = "none"
 
 
 class Case(NamedTuple):
-    """One cell: `engine` is io_uring, or an arm of ours."""
+    """One cell: `engine` is one of fio's, the bare ring, or an arm of ours."""
 
     drive: str
     batch: int
@@ -35,38 +41,77 @@ class Case(NamedTuple):
     @property
     def ios(self) -> int:
         """As many as take long enough to be looked at, on what is fast and on what sleeps."""
-        if self.drive == _NULL:
-            return 150_000
-        return 20_000 if self.batch > 1 else 5_000
+        return 150_000 if self.drive in (_NULL, _NO_DRIVE) else 20_000
 
 
 def cases(drive: str) -> list[Case]:
-    """null_blk takes no dma-bufs."""
-    return [Case(d, batch, engine) for d in (_NULL, drive) for batch in (32, 1)
-            for engine in (IO_URING, plan.CONTROL, "dmabuf") if (d, engine) != (_NULL, "dmabuf")]
+    """null_blk takes no dma-bufs, fio's null engine nothing."""
+    return [Case(d, batch, engine) for d in (_NO_DRIVE, _NULL, drive) for batch in (32, 1)
+            for engine in (NULL, IO_URING, plan.CONTROL, "dmabuf", RING)
+            if (engine == NULL) == (d == _NO_DRIVE) and (d, engine) != (_NULL, "dmabuf")]
+
+
+def _job(case: Case, stem: str, ios: int) -> str:
+    """What fio is to run."""
+    ours = case.engine in (plan.CONTROL, "dmabuf")
+    name = _JOB if ours else f"jobs/bench-{case.engine}.fio"
+    values: dict[str, str | int] = {
+        "number_ios": ios, "iodepth_batch_submit": case.batch,
+        "iodepth_batch_complete_min": case.batch, "iodepth_batch_complete_max": case.batch}
+    if ours:
+        values |= {"arm": case.engine, "counters": stem + ".counters.json"}
+    return fio.render(paths.read(os.path.join(paths.TOP, name)), values, name)
+
+
+def _ring(case: Case, stem: str, ios: int, watcher: cost.Watcher) -> None:
+    """The bare ring, by a shell: the watcher stops what it watches, fio's parent process else."""
+    rc = process.run(["sh", "-c", '"$@"; exit $?', "sh", _BARE_RING, f"/dev/{case.drive}",
+                      str(case.batch), str(ios)], stdout=stem + ".err", stderr=stem + ".err",
+                     cwd=paths.TOP, env=dict(os.environ), timeout=_TIMEOUT, watch=watcher)
+    if rc:
+        raise Problem(f"{_BARE_RING}: {paths.read(stem + '.err', '').strip()} (status {rc})")
+
+
+def _used() -> int:
+    """Nanoseconds, which are instructions, of all children that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return round((usage.ru_utime + usage.ru_stime) * 1e9)
+
+
+def _nothing(session: Session, case: Case, stem: str) -> dict[str, float]:
+    """fio without a drive: there is no window, but a longer run differs from a shorter one in its
+    I/O alone."""
+    used = []
+    for ios in (case.ios, 4 * case.ios):
+        before = _used()
+        fio.run(session.fio, stem, _job(case, stem, ios), os.devnull, _TIMEOUT)
+        used.append(_used() - before)
+    return {"instructions_per_io": (used[1] - used[0]) / (3 * case.ios),
+            "switches_per_io": 0.0, "interrupts_per_io": 0.0}
 
 
 def _measure(session: Session, folder: store.Folder, case: Case, repeat: int) -> dict[str, Any]:
-    """One fio run; what it took per I/O in its window."""
+    """One run; what it took per I/O in its window."""
     stem = folder.file("raw", f"{repeat}-{case.drive}-{case.batch}-{case.engine}")
-    job = _THEIRS if case.engine == IO_URING else _OURS
+    row = {"repeat": repeat, **case._asdict()}
+    if case.engine == NULL:
+        return row | _nothing(session, case, stem)
     warm = case.ios // 8
-    values: dict[str, str | int] = {
-        "number_ios": warm + 2 * case.ios, "iodepth_batch_submit": case.batch,
-        "iodepth_batch_complete_min": case.batch, "iodepth_batch_complete_max": case.batch}
-    if job == _OURS:
-        values |= {"arm": case.engine, "counters": stem + ".counters.json"}
+    ios = warm + 2 * case.ios
     watcher = cost.Watcher(case.drive, warm * _BS, case.ios * _BS)
-    run = fio.run(session.fio, stem, fio.render(paths.read(os.path.join(paths.TOP, job)), values,
-                                                job), f"/dev/{case.drive}", _TIMEOUT, watcher)
-    session.engine = str(run.counters.get("engine", "")) or session.engine
+    if case.engine == RING:
+        _ring(case, stem, ios, watcher)
+    else:
+        run = fio.run(session.fio, stem, _job(case, stem, ios), f"/dev/{case.drive}", _TIMEOUT,
+                      watcher)
+        session.engine = str(run.counters.get("engine", "")) or session.engine
     looks = watcher.windows()
     if len(looks) < 2:
-        raise Problem(f"{stem}: fio ended before the window did")
+        raise Problem(f"{stem}: the run ended before the window did")
     ran, moved, switches, _, interrupts = (b - a for a, b in zip(*looks))
     done = moved // _BS
-    return {"repeat": repeat, **case._asdict(), "instructions_per_io": ran / done,
-            "switches_per_io": switches / done, "interrupts_per_io": interrupts / done}
+    return row | {"instructions_per_io": ran / done, "switches_per_io": switches / done,
+                  "interrupts_per_io": interrupts / done}
 
 
 def _guest(args: argparse.Namespace) -> int:
@@ -103,7 +148,8 @@ def summary(runs: list[store.Row]) -> list[store.Row]:
              for k, rs in every.items()}
     out = []
     for key, rs in every.items():
-        ratio = stats.ratio(costs[key], costs[(*key[:2], IO_URING)])
+        ratio = None if key[0] == _NO_DRIVE else stats.ratio(
+            costs[key], costs[(*key[:2], IO_URING)])
         row: dict[str, Any] = dict(zip(tables.BENCH, (
             *key, len(rs), *stats.interval(list(costs[key].values())), ratio and ratio.mid)))
         for k in ("switches_per_io", "interrupts_per_io"):
@@ -112,14 +158,25 @@ def summary(runs: list[store.Row]) -> list[store.Row]:
     return out
 
 
+def above(rows: list[store.Row]) -> list[tuple[str, str, str, float]]:
+    """Drive, batch, engine, and what it takes above fio's null engine and the bare ring together."""
+    costs = {(r["drive"], r["batch"], r["engine"]): float(r["instructions_per_io"]) for r in rows}
+    return [(drive, batch, engine,
+             ran - costs[_NO_DRIVE, batch, NULL] - costs[drive, batch, RING])
+            for (drive, batch, engine), ran in costs.items() if engine not in (NULL, RING)]
+
+
 def show(rows: list[store.Row]) -> str:
     """The table for people."""
-    body = [(r["drive"], r["batch"], r["engine"] if r["engine"] == IO_URING
-             else f"dmabuf, arm={r['engine']}", table.number(r["instructions_per_io"], "{:.0f}"),
-             table.number(r["ratio"], "{:.3f}"), table.number(r["switches_per_io"], "{:.3f}"),
+    more = {(drive, batch, engine): f"{over:.0f}" for drive, batch, engine, over in above(rows)}
+    names = {IO_URING: "io_uring", NULL: "null", RING: "no fio, bare ring"}
+    body = [(r["drive"], r["batch"], names.get(r["engine"], f"dmabuf, arm={r['engine']}"),
+             table.number(r["instructions_per_io"], "{:.0f}"), table.number(r["ratio"], "{:.3f}"),
+             more.get((r["drive"], r["batch"], r["engine"]), "-"),
+             table.number(r["switches_per_io"], "{:.3f}"),
              table.number(r["interrupts_per_io"], "{:.3f}")) for r in rows]
     return table.columns(("drive", "batch", "engine", "instructions/IO", "vs io_uring",
-                          "switches/IO", "irqs/IO"), body, 3)
+                          "vs null + ring", "switches/IO", "irqs/IO"), body, 3)
 
 
 def main(args: argparse.Namespace) -> int:

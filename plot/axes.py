@@ -11,19 +11,22 @@ from sweep.plan import Point
 
 
 class Quantity(NamedTuple):
-    """A column of a table on an axis: UNIT is what it is divided by, TEXT writes a tick."""
+    """A column of a table on an axis: UNIT is what it is divided by, TEXT writes a tick, SENSE says
+    what has to be known to read it."""
 
     key: str
     label: str
     unit: float
     text: Callable[[float], str] = "{:g}".format
     scale: str = "linear"
+    sense: str = ""
 
 
 IOPS = Quantity("iops", "IOPS", 1, units.human)
 BYTES = Quantity("bw_bytes", "bandwidth (MB/s)", 1e6)
-CPU = Quantity("cpu_ns_per_io", "CPU time per I/O (µs)", 1e3)
-COST = Quantity("instructions_per_io", "instructions per I/O", 1)
+_IDLE = "idle left out; less is better"
+CPU = Quantity("cpu_ns_per_io", "CPU time per I/O (µs)", 1e3, sense=_IDLE)
+COST = Quantity("instructions_per_io", "instructions per I/O", 1, sense=_IDLE)
 LATENCIES = tuple(Quantity(f"lat_{p}_ns", f"{name} latency (µs)", 1e3, scale="log")
                    for p, name in (("p50", "p50"), ("p99", "p99"), ("p999", "p99.9")))
 

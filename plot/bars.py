@@ -31,7 +31,8 @@ def by_mode(frame: Frame, points: list[Point], name: str, question: str, q: axes
                 ratio = axes.times(data.ratio(p, q.key), "no diff." if len(kinds) < 5 else "≈ 1")
                 ratios.append(f'{x:.4f} {hi} "{ratio}"')
     title = words.finding(data, points, q.key, noun, "by IOMMU mode and arm")
-    sub = "; ".join(filter(None, (words.load(points[0]), words.ratios(data, points, q.key))))
+    sub = "; ".join(filter(None, (words.load(points[0]), q.sense,
+                                  words.ratios(data, points, q.key))))
     _, high = axes.limits(data, points, q)
     return Figure(name, question, title, "bars", {
         **frame.around(title, sub, points), "modes": " ".join(groups),

@@ -11,7 +11,7 @@ from plot.draw import Value, arm_values, bold
 from sweep.plan import Point
 
 # Of a title's line, in characters.
-_TITLE = 98
+_TITLE = 104
 
 
 class Frame:

@@ -119,7 +119,7 @@ def ratios(data: Data, points: Iterable[Point], key: str) -> str:
             modes.append(p.mode)
     if len(set(modes)) < len(modes):
         return ""
-    return "ratio to fixed and its 95 % interval: " + ", ".join(told) if told else ""
+    return "ratio to fixed, 95 %: " + ", ".join(told) if told else ""
 
 
 def emulated(env: dict[str, Any]) -> bool:

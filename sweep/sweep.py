@@ -88,18 +88,25 @@ def _announcement(made: plan.Plan) -> str:
             f"{'at least ' if more else ''}about {units.human_time(made.seconds)}\n")
 
 
-def _headline(folder: store.Folder, rows: list[store.Row]) -> None:
-    print(table.summary(rows))
+def headline(folder: store.Folder, rows: list[store.Row]) -> str:
+    """The table, and what has to be known with it."""
+    out = [table.summary(rows)]
     few = min((int(r["repeats"]) for r in rows if r["iops_lo"]), default=0)
     if few and stats.coverage(few) < 0.95:
-        print(f"With {few} repeats no interval holds the true median with more than "
-              f"{100 * stats.coverage(few):.0f} % certainty.")
+        out.append(f"With {few} repeats no interval holds the true median with more than "
+                   f"{100 * stats.coverage(few):.0f} % certainty.")
     facts = folder.env()
     if facts.get("emulated_drive"):
-        print("Emulated drive: ratios and proofs stand, absolute IOPS say nothing of real drives.")
+        out.append("Emulated drive: ratios and proofs stand, absolute IOPS say nothing of real "
+                   "drives.")
     if facts.get("empty_share", 0) >= content.MANY_EMPTY:
-        print(f"{100 * facts['empty_share']:.0f} % of the drive's blocks hold zeros, as those that "
-              "were never written do: reads of them measure little; see --destroy-data.")
+        out.append(f"{100 * facts['empty_share']:.0f} % of the drive's blocks hold zeros, as those "
+                   "that were never written do: reads of them measure little; see --destroy-data.")
+    return "\n".join(out)
+
+
+def _show(folder: store.Folder, rows: list[store.Row]) -> None:
+    print(headline(folder, rows))
     print(f"run folder: {folder.path}")
 
 
@@ -122,7 +129,7 @@ def _in_vm(args: argparse.Namespace, axes: dict[str, str]) -> int:
     status, folder = in_vm(args, "sweep", words, ["--drive", _VM_DRIVE], timeout, folder)
     rows = folder.rows("summary.csv")
     if rows and not args.quiet:
-        _headline(folder, rows)
+        _show(folder, rows)
     return status
 
 
@@ -203,7 +210,7 @@ def main(args: argparse.Namespace) -> int:
                     tracer.close()
     rows = folder.summarise()
     if not args.quiet:
-        _headline(folder, rows)
+        _show(folder, rows)
     if void:
         raise Problem(f"{len(void)} of {len(made.steps)} repeats are void, the first: "
                       f"{void[0]['reason']}")

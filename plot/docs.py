@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""`make docs`: what the README shows, from the sample run and from nothing else.
+
+results/sample/ keeps one real run of `make demo`: its tables, without raw files and logs. The figures
+beside them and the README's tables are made from those; `make docs SAMPLE=results/demo-...` takes
+another run first.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+
+from plot import draw, sections
+from sweep import cost, paths, store, sweep, verify
+from sweep.errors import Misuse, Problem
+
+README = os.path.join(paths.TOP, "README.md")
+SAMPLE = os.path.join(paths.RESULTS, "sample")
+# What is kept of each run of a demo.
+_KEPT = {"sweep": ("env.json", "plan.json", "points.csv", "summary.csv"),
+         "cost": ("env.json", "runs.csv", "cost.csv"), "verify": ("env.json", "verify.csv")}
+_BEGIN, _END = "<!-- from results/sample/, by make docs -->\n", "<!-- to here -->\n"
+
+
+def _indented(*texts: str) -> str:
+    return "".join(f"    {line}".rstrip() + "\n" for text in texts for line in text.split("\n"))
+
+
+def tables(sample: str) -> str:
+    """The README's tables: what the commands print of the sample."""
+    run = {name: store.Folder.open(os.path.join(sample, name), "docs") for name in _KEPT}
+    said = sweep.headline(run["sweep"], store.summary(run["sweep"].rows()))
+    runs = run["cost"].rows("runs.csv")
+    cost.check_regime(runs)
+    return _indented(
+        "Throughput in the VM (an emulated drive: compare the rows, not with hardware):", said, "",
+        "Cost of one read, in instructions of the whole guest:", cost.show(cost.summary(runs)), "",
+        verify.report(run["verify"].rows("verify.csv")).rpartition("\n")[2])
+
+
+def _with_tables(readme: str, sample: str) -> str:
+    """README with its tables as they should be."""
+    text = paths.read(readme) + "\n"
+    if text.count(_BEGIN) != 1 or text.count(_END) != 1:
+        raise Problem(f"docs: {readme}: has not one line {_BEGIN.strip()} and {_END.strip()}")
+    before, _, rest = text.partition(_BEGIN)
+    return before + _BEGIN + tables(sample) + _END + rest.partition(_END)[2]
+
+
+def _drawn(sample: str) -> Iterator[tuple[str, draw.Figure]]:
+    """(run, figure): the first figure of each, which is its report's too."""
+    with tempfile.TemporaryDirectory() as tmp:
+        for name in ("sweep", "cost"):
+            # A report writes into the folder.
+            copy = os.path.join(tmp, name)
+            shutil.copytree(os.path.join(sample, name), copy,
+                            ignore=shutil.ignore_patterns("figures"))
+            yield name, sections.of_folder(copy)[2][0]
+
+
+def stale(readme: str = README, sample: str = SAMPLE) -> list[str]:
+    """What is not as the sample has it. Only what does not depend on gnuplot's version: a figure's
+    data and title."""
+    out = []
+    if paths.read(readme) + "\n" != _with_tables(readme, sample):
+        out.append(readme)
+    for name, figure in _drawn(sample):
+        base = os.path.join(sample, name, "figures", figure.name)
+        if paths.read(base + ".dat", "").split("\n") != figure.data:
+            out.append(base + ".dat")
+        if f"<title>{figure.title}</title>" not in paths.read(base + ".svg", ""):
+            out.append(base + ".svg")
+    return out
+
+
+def make(readme: str = README, sample: str = SAMPLE) -> None:
+    """Draws the figures and writes the tables."""
+    for name, figure in _drawn(sample):
+        folder = store.Folder(os.path.join(sample, name))
+        shutil.rmtree(folder.file("figures"), ignore_errors=True)
+        draw.draw(folder, [figure])
+        os.unlink(folder.file("figures", figure.name + ".png"))
+    text = _with_tables(readme, sample)
+    with open(readme, "w", encoding="utf-8") as f:
+        f.write(text)
+
+
+def take(demo: str, sample: str = SAMPLE) -> None:
+    """Keeps a run of `make demo` as the sample."""
+    for name, files in _KEPT.items():
+        for file in files:
+            if not os.path.exists(os.path.join(demo, name, file)):
+                raise Misuse(f"docs: {demo}: is no run of make demo: no {name}/{file}")
+    bad = [r for r in store.Folder(os.path.join(demo, "sweep")).rows() if r["status"] != "ok"]
+    if bad:
+        raise Misuse(f"docs: {demo}: {len(bad)} void repeats ({bad[0]['reason']}); take another")
+    shutil.rmtree(sample, ignore_errors=True)
+    for name, files in _KEPT.items():
+        os.makedirs(os.path.join(sample, name))
+        for file in files:
+            shutil.copyfile(os.path.join(demo, name, file), os.path.join(sample, name, file))
+
+
+def main(demo: str) -> int:
+    """Everything anew; DEMO is a run of `make demo`, or nothing."""
+    try:
+        if demo:
+            take(demo)
+        make()
+    except Problem as e:
+        sys.stderr.write(f"{e}\n")
+        return e.status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else ""))

@@ -206,11 +206,12 @@ class Runner:
             self.tracer.start()
         try:
             run = self._bounded(p, name, ios, late)
+            count = self.tracer.count()
+            quiet = self.tracer.quiet(_QUIET_SECONDS)
         finally:
-            count = self.tracer.stop()
+            self.tracer.stop()
         done = run.counters.get("ios", run.ios)
         before = late.bytes // p.bs if late else 0
-        quiet = self.tracer.quiet(_QUIET_SECONDS)
         if before < done / 2:
             row["maps_per_io"] = count.maps / (done - before)
             row["unmaps_per_io"] = count.unmaps / (done - before)

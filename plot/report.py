@@ -5,10 +5,19 @@ import os
 
 from plot import draw, mail, page, sections, words
 from plot.blocks import Block, Heading
+from sweep.errors import Misuse
 
 
 def main(runs: list[str]) -> int:
     """A report in each run folder; the first one's covers all of them."""
+    try:
+        return _write(runs)
+    except OSError as e:
+        raise Misuse(f"report: {e.filename}: {e.strerror}; a report is written into the run's "
+                     "folder: copy it to where you may write") from None
+
+
+def _write(runs: list[str]) -> int:
     told = [sections.of_folder(r) for r in runs]
     for folder, _, drawn, _ in told:
         draw.draw(folder, drawn)

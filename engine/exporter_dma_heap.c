@@ -81,6 +81,11 @@ static size_t whole_pieces(size_t size)
 	return (size + piece - 1) / piece * piece;
 }
 
+/*
+ * The CPU's view is the dma-buf's own memory, and its accesses are not bracketed:
+ * DMA_BUF_IOCTL_SYNC is of all of a dma-buf, with other units of the pool in flight. x86-64's DMA
+ * is coherent; where memory is bounced all the same, data goes missing and compare=1 tells.
+ */
 static int dma_heap_alloc(struct buffer *buf, const struct want *want, struct why *why)
 {
 	struct dma_heap_allocation_data data = {

@@ -25,7 +25,8 @@ static const struct {
 	{ "io_uring", REGBUF_NO_IO_URING, NULL },
 	{ "extended_update", REGBUF_NO_EXTENDED, "make kernel-deb, and install and boot that" },
 	{ "dmabuf_type", REGBUF_NO_DMABUF, "boot Linux 7.4 or later, or one of make kernel-deb" },
-	{ "dmabuf_enabled", REGBUF_DISABLED, "boot a kernel with CONFIG_DMA_SHARED_BUFFER=y" },
+	{ "dmabuf_enabled", REGBUF_DISABLED,
+	  "boot a kernel with CONFIG_DMA_SHARED_BUFFER=y (and CONFIG_DMABUF_IO=y, where patched)" },
 };
 
 /* What keeps io_uring away: nothing older than 6.6 has the switch. */

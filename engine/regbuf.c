@@ -58,7 +58,7 @@ enum regbuf_support regbuf_probe(struct why *why)
 	} else if (ret == -EOPNOTSUPP) {
 		support = REGBUF_DISABLED;
 		why_set(why, ret, "this kernel was configured without registered dma-bufs: "
-			"CONFIG_DMA_SHARED_BUFFER is needed");
+			"CONFIG_DMA_SHARED_BUFFER is needed (and CONFIG_DMABUF_IO, where it is patched)");
 	} else {
 		support = REGBUF_NO_DMABUF;
 		why_set(why, ret, "this kernel knows extended registered buffers, but not dma-bufs "

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from plot import draw, words
-from sweep import compare, plan, stats, store, table
-from sweep.compare import Line, Side, Source
+from sweep import plan, sides, stats, store, table
+from sweep.compare import Line
+from sweep.literature import Source
 from sweep.plan import Point
+from sweep.sides import Side
 from sweep.stats import Interval
 
 # How far apart two marks of one line are.
@@ -42,10 +44,10 @@ def _finding(found: Sequence[Interval], what: str, whose: str) -> str:
     return f"{what}: {times} times {whose}{where}"
 
 
-def _note(sides: Sequence[Side]) -> str:
+def _note(runs: Sequence[Side]) -> str:
     """What an emulated drive's throughput is worth."""
     return "Emulated drive: which way things go, not how far they go on a real one." \
-        if any(s.kind == "sweep" and words.emulated(s.env) for s in sides) else ""
+        if any(s.kind == "sweep" and words.emulated(s.env) for s in runs) else ""
 
 
 def _draw(out: str, points: Sequence[Point], series: Sequence[tuple[str, str]],
@@ -71,16 +73,16 @@ def _draw(out: str, points: Sequence[Point], series: Sequence[tuple[str, str]],
 
 def _apart(a: Side, b: Side) -> str:
     """The first things that differ."""
-    found = [f"{d.what}: {d.a} | {d.b}" for d in compare.differences(a, b)]
+    found = [f"{d.what}: {d.a} | {d.b}" for d in sides.differences(a, b)]
     return "differs: " + ", ".join(found[:3]) + (f" and {len(found) - 3} more"
                                                  if len(found) > 3 else "") if found else ""
 
 
 def draw_runs(out: str, a: Side, b: Side, found: Sequence[Line]) -> None:
     """OUT/figures/compare.*: B to A; where only ratios may be shown, those of both."""
-    noun, way = compare.NOUNS[a.kind]
+    noun, way = sides.NOUNS[a.kind]
     about: dict[str, draw.Value] = {
-        "subtitle": f"A: {compare.describe(a)}", "second": f"B: {compare.describe(b)}",
+        "subtitle": f"A: {sides.describe(a)}", "second": f"B: {sides.describe(b)}",
         "note": _note((a, b)), "footer": _apart(a, b)}
     if all(x.ratio for x in found):
         arms = list(dict.fromkeys((x.point.arm, x.point.exporter) for x in found))
@@ -104,7 +106,7 @@ def draw_runs(out: str, a: Side, b: Side, found: Sequence[Line]) -> None:
 
 def draw_published(out: str, a: Side, found: Sequence[tuple[Point, Interval, Source]]) -> None:
     """OUT/figures/compare.*: the run's ratios and the published ones."""
-    noun, way = compare.NOUNS[a.kind]
+    noun, way = sides.NOUNS[a.kind]
     points = list(dict.fromkeys(p for p, _, _ in found))
     marks = [_Mark(0, points.index(p) + 1, -_APART / 2, r) for p, r, _ in found]
     marks = list(dict.fromkeys(marks)) + [
@@ -115,6 +117,6 @@ def draw_published(out: str, a: Side, found: Sequence[tuple[Point, Interval, Sou
     _draw(out, points, [("udmabuf1", "A"), ("published1", "published")], marks, {
         "title": _finding([m.ratio for m in marks if not m.series], f"{noun} of dmabuf in A",
                           "fixed's"),
-        "subtitle": f"A: {compare.describe(a)}", "second": f"published: {sources}",
+        "subtitle": f"A: {sides.describe(a)}", "second": f"published: {sources}",
         "note": _note([a]), "footer": "What is published was not measured here.",
         "xlabel": f"ratio of dmabuf to fixed, of {noun} ({way}) and of published IOPS"})

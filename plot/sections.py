@@ -9,7 +9,7 @@ from plot import again, figures, words
 from plot.blocks import Block, Cell, Code, Figures, Heading, Table, Text, Warnings, number
 from plot.data import Data, of_cost
 from plot.draw import Figure
-from sweep import content, cost, paths, plan, read, stats, store, table, units, verify
+from sweep import content, cost, literature, plan, stats, store, table, units, verify
 from sweep.errors import Misuse, Problem
 from sweep.read import Folder
 from sweep.store import point_of
@@ -235,12 +235,8 @@ def provenance(folder: Folder) -> list[Block]:
 
 def published() -> list[Block]:
     """Ratios from the literature, where there are pairs."""
-    pairs: dict[tuple[str, str], dict[str, Row]] = {}
-    for r in read.read_csv(os.path.join(paths.RESULTS, "published", "published.csv")):
-        pairs.setdefault((r["id"], r["iommu_mode"]), {})[r["arm"]] = r
-    body = [(mode, f"{float(p['dmabuf']['iops']) / float(p['fixed']['iops']):.2f}",
-             p["dmabuf"]["device"], p["dmabuf"]["date"], ident, p["fixed"]["what_it_does_not_say"])
-            for (ident, mode), p in pairs.items() if {"dmabuf", "fixed"} <= p.keys()]
+    body = [(s.mode, f"{s.ratio:.2f}", s.row["device"], s.row["date"], s.row["id"],
+             s.row["what_it_does_not_say"]) for s in literature.ratios()]
     if not body:
         return []
     return [Heading("Published, for orientation"),

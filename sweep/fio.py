@@ -113,8 +113,8 @@ def _document(text: str, where: str) -> Json:
 
 
 def jobs(doc: Json) -> list[Json]:
-    """The jobs in fio's JSON. Of the rest, which differs from version to version (global options are
-    a list or an object), nothing is read."""
+    """The jobs in fio's JSON. Of the rest, which differs from version to version (global options
+    are a list or an object), nothing is read."""
     found = doc.get("jobs")
     return [j for j in found if isinstance(j, dict)] if isinstance(found, list) else []
 

@@ -69,11 +69,11 @@ def ratio_of_runs(new: Sequence[float], old: Sequence[float]) -> Interval | None
     """Median of `new` over median of `old`, of runs that have nothing to do with each other.
 
     No pairs here: each side has its own interval, and those of the logarithms are combined as
-    errors that are independent (Zou and Donner, Statistics in Medicine 27, 2008, for intervals that
-    are not symmetric). Two sides of like width seldom both err by a tail: without the seventh taken
-    off then, 95 % would be 97.5, as tests/unit/stats counts; a side far wider than the other decides
-    alone. What a machine does between the runs, drift, is in no such interval. None where a side is
-    empty or zero.
+    errors that are independent (Zou and Donner, Statistics in Medicine 27, 2008, for intervals
+    that are not symmetric). Two sides of like width seldom both err by a tail: without the seventh
+    taken off then, 95 % would be 97.5, as tests/unit/stats counts; a side far wider than the other
+    decides alone. What a machine does between the runs, drift, is in no such interval. None where a
+    side is empty or zero.
     """
     if not new or not old or min(*new, *old) <= 0:
         return None

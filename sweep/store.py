@@ -12,7 +12,6 @@ from typing import Any
 from sweep import paths, read, schema, stats
 from sweep.errors import Misuse
 from sweep.plan import CONTROL, Plan, Point, in_order, to_json
-from sweep.read import read_csv  # pylint: disable=unused-import
 from sweep.tables import POINTS, SUMMARY, Row, text
 
 _MEDIANS = ("bw_bytes", "lat_p50_ns", "lat_p99_ns", "lat_p999_ns", "cpu_ns_per_io",

@@ -2,7 +2,6 @@
 """Running the bundled job files as they are, but for how long they run and where they count."""
 
 import json
-import os
 import re
 import subprocess
 import tempfile
@@ -42,7 +41,7 @@ def run(job: Path, device: str, values: dict[str, str | None] | None = None,
              file], cwd=TOP, env={**environment(), "DEVICE": device}, text=True, timeout=100,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         said = out.read_text() if out.exists() else ""
-        assert done.returncode == 0 and "got signal" not in done.stdout, (job.name, done, said[:500])
+        assert done.returncode == 0 and "got signal" not in done.stdout, (job.name, done, said)
         found = json.JSONDecoder().raw_decode(said[said.index("{\n"):])[0]["jobs"]
         names = [j["jobname"] for j in found]
         assert names == sections(text), (job.name, names)

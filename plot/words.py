@@ -131,9 +131,9 @@ def engine(env: dict[str, Any]) -> str:
 
 
 def drive(env: dict[str, Any]) -> str:
-    """`QEMU NVMe Ctrl, 0.3 GB`."""
+    """`QEMU NVMe Ctrl, 268 MB`."""
     d = env.get("drive", {})
-    size = f", {d['bytes'] / 1e9:.3g} GB" if d.get("bytes") else ""
+    size = f", {units.human(d['bytes'])}B" if d.get("bytes") else ""
     return f"{d.get('model') or 'unknown drive'}{size}"
 
 

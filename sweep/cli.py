@@ -18,12 +18,15 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
-def _where(p: argparse.ArgumentParser, destroys: str) -> None:
-    """--device or --vm, and what goes with them."""
+def _where(p: argparse.ArgumentParser, destroys: str, hosts: bool = False) -> None:
+    """--device, --vm or --hosts, and what goes with them."""
     one = p.add_mutually_exclusive_group(required=True)
     one.add_argument("--device", metavar="DEV", help="a whole, unused drive")
     one.add_argument("--vm", action="store_true",
                      help="boot the emulated machine and run there, on a scratch drive")
+    if hosts:
+        one.add_argument("--hosts", metavar="FILE", help="run on several machines at once: a line "
+                         "for each, ADDRESS[:PORT] DRIVE [COMMAND that runs another one there]")
     p.add_argument("--destroy-data", metavar="DEV", help=f"allow writing to DEV: {destroys}")
     p.add_argument("--kernel", metavar="FILE|RELEASE", help="with --vm: another kernel: a bzImage, "
                    "or a release of kernel/build's")
@@ -52,7 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--json", action="store_true", help="the report as JSON")
 
     p = command("sweep", "IOMMU mode x buffer kind x block size x depth, interleaved, proved")
-    _where(p, "it is filled with random data first, and writing rw values become possible")
+    _where(p, "it is filled with random data first, and writing rw values become possible; with "
+           "--hosts a list of HOST:DEV, one for each", hosts=True)
     p.add_argument("--modes", help=f"list of {', '.join(plan.MODES)}, or current: leave it "
                                    "(default: all three)")
     p.add_argument("--arms", help=f"list of {', '.join(plan.ARMS)} (default: fixed,dmabuf)")
@@ -136,6 +140,9 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--out", metavar="DIR", help="draw it as well, as DIR/figures/compare.svg, .png and "
                                                 ".dat (default: no figure; no run folder is touched)")
 
+    # What sweep --hosts starts on each.
+    subs.add_parser("serve", allow_abbrev=False)
+
     p = command("report", "figures, report.md and report.html from run folders")
     p.add_argument("run", nargs="+", metavar="RUN", help="a run folder")
     return top
@@ -216,6 +223,9 @@ def _run(args: argparse.Namespace) -> int:
     if args.command == "compare":
         from sweep import compare
         return compare.main(args)
+    if args.command == "serve":
+        from sweep import serve
+        return serve.main()
     from plot import report
     return report.main(args.run)
 

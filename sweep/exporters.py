@@ -50,16 +50,16 @@ def job_value(exporter: str) -> str:
     return f"{name}\n{_OPTION[name]}={which}" if colon else name
 
 
-def refuse_vm(makers: list[str]) -> None:
-    """What the machine that --vm boots cannot have."""
+def refuse_fd(makers: list[str], where: str) -> None:
+    """What other machines than this one cannot have; `where` is the option that leads there."""
     for e in makers:
         if e.startswith("fd:"):
-            raise Misuse(f"--exporter {e}: not with --vm, into which no descriptor reaches")
+            raise Misuse(f"--exporter {e}: not with {where}, into which no descriptor reaches")
 
 
 def found() -> list[str]:
     """Those that the probe finds on this machine: every heap, every graphics card, every driver."""
-    rows = _probe().get("exporters", {})
+    rows = probe().get("exporters", {})
     out = []
     for row, facts in rows.items():
         name, slash, which = row.partition("/")
@@ -74,7 +74,7 @@ def found() -> list[str]:
     return out
 
 
-def _probe() -> dict[str, dict[str, dict[str, object]]]:
+def probe() -> dict[str, dict[str, dict[str, object]]]:
     """The probe's report."""
     out = os.memfd_create("probe")
     try:

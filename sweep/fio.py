@@ -20,6 +20,9 @@ Json = dict[str, Any]
 CLASSES = ("untouched", "stale", "shifted", "partial", "other")
 # So many of fio's lines are worth repeating; all of them are in the run folder.
 _SAID = 3
+# Of a server: whose line it is, and lines that it has always to say.
+_FROM = r"^<[^>]*> ?"
+_CHATTER = r"\S+: \(g=\d+\): rw=|\.\.\.$|Starting \d+ (?:thread|process)"
 
 
 class Run(NamedTuple):
@@ -96,7 +99,7 @@ def need_engine() -> None:
         raise Misuse("engine/fio-dmabuf.so: not built; run ./configure && make")
 
 
-def _document(text: str, where: str) -> Json:
+def document(text: str, where: str) -> Json:
     """The JSON in fio's output, which may have notes before it."""
     start = text.find("{")
     try:
@@ -186,7 +189,8 @@ def parse(doc: Json, counters: list[Json]) -> Run:
 
 def messages(text: str) -> str:
     """fio's and the engine's complaints as one line, without fio's progress and hints."""
-    lines = [x.strip().removeprefix("fio: ") for x in text.splitlines() if x.strip()]
+    lines = [re.sub(_FROM, "", x).strip().removeprefix("fio: ") for x in text.splitlines()]
+    lines = [x for x in lines if x and not re.match(_CHATTER, x)]
     lines = list(dict.fromkeys(lines))
     more = f" (and {len(lines) - _SAID} lines more)" if len(lines) > _SAID else ""
     return "; ".join(lines[:_SAID])[:600] + more
@@ -205,6 +209,46 @@ def described(stem: str) -> list[str]:
             and lines[i + 1].startswith("  expected ")]
 
 
+def start(argv: list[str], stem: str, env: dict[str, str], timeout: float,
+          watch: Callable[[int], float] | None) -> int:
+    """Runs fio, whose messages go to STEM.err; its exit status, which is not to be believed."""
+    shown = f"DEVICE={env['DEVICE']} " if "DEVICE" in env else ""
+    with open(stem + ".cmd", "w", encoding="utf-8") as f:
+        f.write(f"cd {paths.TOP} && {shown}{' '.join(argv)}\n")
+    return process.run(argv, stdout=stem + ".err", stderr=stem + ".err", cwd=paths.TOP, env=env,
+                       timeout=timeout, watch=watch)
+
+
+def judge(stem: str, rc: int, doc: Json | None, counters: list[Json], counted: bool) -> Run:
+    """A run as its exit status, its messages, its JSON and the engine's counters say it was; a
+    Failed if one of them says it was none. Without `doc` it is read from STEM.json; `counted` is
+    whether there have to be counters."""
+    err, text = paths.read(stem + ".err", ""), paths.read(stem + ".json", "")
+    said = messages(err) or messages(text[:text.find("{")] if "{" in text else text)
+    where = f"({stem}.err)"
+    if rc < 0 or "got signal" in err:
+        raise Failed(f"fio: a job was killed by a signal: {said or f'signal {-rc}'} {where}",
+                     add_up(counters))
+    if rc and "{" not in text:
+        raise Failed(f"fio: {said or f'exit status {rc}'} {where}", add_up(counters))
+    result = parse(doc or document(text, stem + ".json"), counters)
+    errors = [j["error"] for j in jobs(result.json) if j.get("error")]
+    if rc or errors:
+        why = said or ", ".join(os.strerror(e) for e in errors) or f"exit status {rc}"
+        raise Failed(f"fio: {why} {where}", result.counters, result.json)
+    if not result.ios:
+        raise Failed(f"fio: no I/O was done: {said or 'no message'} {where}", result.counters)
+    if counted and not counters:
+        # No count of mismatches is not a count of none.
+        raise Failed(f"fio: the engine wrote no counters: {said or 'no message'} {where}", {})
+    return result
+
+
+def counters_of(text: str) -> list[Json]:
+    """The engine's lines."""
+    return [json.loads(line) for line in text.splitlines() if line.strip()]
+
+
 def run(fio: str, stem: str, job_text: str, device: str, timeout: float,
         watch: Callable[[int], float] | None = None) -> Run:
     """Runs one rendered job; its files are STEM.fio, .json, .counters.json, .err, .cmd.
@@ -214,29 +258,6 @@ def run(fio: str, stem: str, job_text: str, device: str, timeout: float,
     with open(stem + ".fio", "w", encoding="utf-8") as f:
         f.write(job_text)
     argv = [fio, "--output-format=json", f"--output={stem}.json", stem + ".fio"]
-    with open(stem + ".cmd", "w", encoding="utf-8") as f:
-        f.write(f"cd {paths.TOP} && DEVICE={device} {' '.join(argv)}\n")
-    rc = process.run(argv, stdout=stem + ".err", stderr=stem + ".err", cwd=paths.TOP,
-                     env={**os.environ, "DEVICE": device}, timeout=timeout, watch=watch)
-    err = paths.read(stem + ".err", "")
-    text = paths.read(stem + ".json", "")
-    said = messages(err) or messages(text[:text.find("{")] if "{" in text else text)
-    counters = [json.loads(line) for line in
-                paths.read(stem + ".counters.json", "").splitlines() if line.strip()]
-    where = f"({stem}.err)"
-    if rc < 0 or "got signal" in err:
-        raise Failed(f"fio: a job was killed by a signal: {said or f'signal {-rc}'} {where}",
-                     add_up(counters))
-    if rc and "{" not in text:
-        raise Failed(f"fio: {said or f'exit status {rc}'} {where}", add_up(counters))
-    result = parse(_document(text, stem + ".json"), counters)
-    errors = [j["error"] for j in jobs(result.json) if j.get("error")]
-    if rc or errors:
-        why = said or ", ".join(os.strerror(e) for e in errors) or f"exit status {rc}"
-        raise Failed(f"fio: {why} {where}", result.counters, result.json)
-    if not result.ios:
-        raise Failed(f"fio: no I/O was done: {said or 'no message'} {where}", result.counters)
-    if stem + ".counters.json" in job_text and not counters:
-        # No count of mismatches is not a count of none.
-        raise Failed(f"fio: the engine wrote no counters: {said or 'no message'} {where}", {})
-    return result
+    rc = start(argv, stem, {**os.environ, "DEVICE": device}, timeout, watch)
+    return judge(stem, rc, None, counters_of(paths.read(stem + ".counters.json", "")),
+                 stem + ".counters.json" in job_text)

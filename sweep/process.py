@@ -173,3 +173,47 @@ def run(argv: list[str], *, stdout: str | int, stderr: str | int, cwd: str, env:
     finally:
         if pidfd >= 0:
             os.close(pidfd)
+
+
+class Background:
+    """A child that runs beside us, in a process group of its own, until stop()."""
+
+    def __init__(self, argv: list[str], fds: tuple[str | int, str | int, str | int], cwd: str,
+                 env: dict[str, str]) -> None:
+        """`fds` are its standard input, output and messages: file names or descriptors of ours."""
+        stdin, *rest = fds
+        actions: list[Any] = [_opened(0, stdin) if isinstance(stdin, int) else
+                              (os.POSIX_SPAWN_OPEN, 0, stdin, os.O_RDONLY, 0)]
+        actions += [_opened(fd, to) for fd, to in enumerate(rest, 1)]
+        self._status: int | None = None
+        self._pid = self._pidfd = -1
+        undo_on_signal(self.stop)
+        # As in run(): born and known, or neither.
+        with Shield():
+            self._pid, self._pidfd = _spawn(argv, cwd, env, actions)
+
+    def ended(self, seconds: float = 0.0) -> int | None:
+        """Its exit status (or minus the signal that ended it) if it ends within so long."""
+        if self._pidfd >= 0:
+            poll = select.poll()
+            poll.register(self._pidfd, select.POLLIN)
+            if poll.poll(seconds * 1000):
+                try:
+                    # What it may have left of its group: the number is still its own.
+                    os.killpg(self._pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+                self._forget(os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1]))
+        return self._status
+
+    def stop(self) -> None:
+        """Ends it, and all of its group, if it has not ended; harmless after that."""
+        with Shield():
+            if self.ended() is None and self._pidfd >= 0:
+                _end(self._pid, self._pidfd)
+                self._forget(-int(signal.SIGTERM))
+
+    def _forget(self, status: int) -> None:
+        self._status = status
+        os.close(self._pidfd)
+        self._pidfd = -1

@@ -71,19 +71,23 @@ class CpuPerByte:
         self._idle_bytes = moved(self._name)
         self._due = 0.0
         self._seen: list[tuple[int, int]] = []
-        self._began = False
+        self._began = 0.0
 
     def __call__(self, _pid: int) -> float:
         now = time.monotonic()
         if not self._began:
             if moved(self._name) == self._idle_bytes:
                 return self._POLL
-            self._began = True
+            self._began = now
             self._due = now + self._wait[0]
         while len(self._seen) < 2 and now >= self._due:
             self._seen.append((snapshot().busy_ns, moved(self._name)))
             self._due = now + self._wait[1]
         return max(self._due - now, 0.001) if len(self._seen) < 2 else 3600.0
+
+    def age(self) -> float | None:
+        """For how long there has been I/O; None if none was seen."""
+        return time.monotonic() - self._began if self._began else None
 
     def result(self) -> float | None:
         """Nanoseconds per byte; None if the drive keeps no count (queue/iostats is 0)."""

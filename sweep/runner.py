@@ -9,19 +9,23 @@ A repeat is three fio runs of the same job:
           apart because the comparison's own reads are mapped too
 """
 
+import itertools
 import json
 import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sweep import exporters, fio, iommu, kmsg, paths, procstat, proof, stats, store, units
+from sweep import exporters, fio, kmsg, paths, proof, stats, store, units
 from sweep.errors import Impossible, Misuse, Problem
 from sweep.plan import CONTROL, NO_EXPORTER, Plan, Point, Step
+from sweep.station import Here, Part, Task
+from sweep.together import apart, file_prefix, together
 
-_QUIET_SECONDS = 0.25
+if TYPE_CHECKING:
+    from sweep.fleet import Fleet
+
 _TIMEOUT_MARGIN = 300.0
 _PAGE = 4096
 _MOST_BYTES = 4 << 30
@@ -30,20 +34,14 @@ _MOST_BYTES = 4 << 30
 class Runner:
     """Everything that one sweep holds on to."""
 
-    def __init__(self, plan: Plan, folder: store.Folder, switcher: iommu.Switcher, fio_bin: str,
-                 tracer: proof.Tracer | None, engine: str = "") -> None:
-        self.plan, self.folder, self.switcher, self.fio = plan, folder, switcher, fio_bin
+    def __init__(self, plan: Plan, folder: store.Folder, machines: "Here | Fleet",
+                 engine: str = "") -> None:
+        self.plan, self.folder, self.machines = plan, folder, machines
         self.job_text = paths.read(os.path.join(paths.TOP, plan.job))
-        self.log = kmsg.KernelLog()
-        self.tracer = tracer
         # The version that the run began with, else the one that the first repeat reports.
         self.engine = engine
         self._iops: dict[Point, dict[int, float]] = {}
         self._worked: set[tuple[str, str]] = set()
-
-    def close(self) -> None:
-        """Leaves nothing of ours in the kernel."""
-        self.log.close()
 
     def run(self) -> list[dict[str, Any]]:
         """All steps not done yet; returns the rows that were voided."""
@@ -60,12 +58,17 @@ class Runner:
                 continue
             row = self.step(step)
             self.folder.add_row(row)
+            for part in row.get("hosts", {}).values():
+                self.folder.add_host_row({**row, **part})
             self._note(row)
             if row["status"] != "ok":
                 void.append(row)
             ran += 1
             left = (time.monotonic() - began) / ran * (len(todo) - i - 1)
             _progress(i + 1, len(todo), row, self._iops.get(step.point, {}), left)
+            if self.machines.lost:
+                raise Problem(f"{self.machines.lost}; --resume {self.folder.path} goes on where it "
+                              "was, once that is there again")
         return void
 
     def _note(self, row: dict[str, Any]) -> None:
@@ -88,48 +91,80 @@ class Runner:
                    for p, v in cell.items() if p.arm != CONTROL)
 
     def step(self, step: Step) -> dict[str, Any]:
-        """One repeat of one point as a row of points.csv."""
+        """One repeat of one point as a row of points.csv; `hosts` of it has each machine's share,
+        where there are several."""
         p = step.point
-        self.switcher.set(p.mode)
-        raw = os.path.join("raw", f"{step.repeat}-{p.name}")
+        raw = self._raw(step)
         stem = self.folder.file(raw)
-        # A repeat that a crash cut short starts again from nothing.
-        shutil.rmtree(stem, ignore_errors=True)
-        os.mkdir(stem)
         row: dict[str, Any] = {
-            "repeat": step.repeat, "iommu_mode": p.mode, "mode_before": self.switcher.mode(),
+            "repeat": step.repeat, "iommu_mode": p.mode,
             **{k: v for k, v in p._asdict().items() if k != "mode"}, "raw": raw, "status": "ok",
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-        self.log.start()
+        self.machines.set(p.mode)
+        shares: dict[str, dict[str, Any]] = {
+            host: {"host": host, "device": self.machines.device_of(host), "mode_before": mode}
+            for host, mode in self.machines.modes().items()}
+        self.machines.listen()
         reasons = []
         try:
-            self._measure(p, stem, row)
+            self._measure(p, stem, shares)
         except (Impossible, Misuse):
             raise
         except Problem as e:
             # An arm that has never worked is not a matter of one bad repeat.
-            if (p.arm, p.exporter) not in self._worked and not row.get("mismatches"):
+            if (p.arm, p.exporter) not in self._worked and not self.machines.lost \
+                    and not any(share.get("mismatches") for share in shares.values()):
                 raise Problem(f"{p.name}: {e}") from e
             reasons.append(str(e))
-        reasons += filter(None, [proof.contradiction(p.arm, p.mode, row.get("maps_per_io"))])
-        row["mode_after"] = self.switcher.mode()
-        lines = self.log.new()
-        with open(f"{stem}/kernel.log", "w", encoding="utf-8") as f:
-            f.writelines(line + "\n" for line in lines)
-        if not row["mode_before"] == row["mode_after"] == p.mode:
-            reasons.append(f"IOMMU mode: asked for {p.mode}, found {row['mode_before']} before and "
-                           f"{row['mode_after']} after")
-        bad = kmsg.bad(lines)
-        if bad:
-            reasons.append(f"kernel log: {bad[0]} ({raw}/kernel.log)")
-        if row.get("mismatches"):
-            reasons.append(f"{row['mismatches']} of {row.get('checked_ios', '?')} I/O held other "
-                           f"data than the drive ({fio.classes(row)})")
+        for host, mode in self.machines.modes().items():
+            shares[host]["mode_after"] = mode
+        heard = self.machines.heard()
+        for host, share in shares.items():
+            doubts = self._doubts(p, share, heard.get(host, []), raw, stem)
+            reasons += [(f"{host}: " if host else "") + doubt for doubt in doubts]
+            share["reason"] = "; ".join([*share.pop("failed", []), *doubts])
+        row.update(together(list(shares.values())))
+        if list(shares) != [""]:
+            row["hosts"] = shares
+        reasons += filter(None, [apart(list(shares.values()), self.plan.ramp_ms / 1000)])
         if reasons:
             row["status"], row["reason"] = "void", "; ".join(reasons)
         else:
             self._worked.add((p.arm, p.exporter))
+        for share in shares.values():
+            share["status"] = row["status"]
         return row
+
+    def _raw(self, step: Step) -> str:
+        """A new folder for a repeat's files. That of a void one stays, for its row to be understood
+        by; one that no row is about was left by a crash, and starts again from nothing."""
+        known = {r["raw"] for r in self.folder.rows()}
+        first = os.path.join("raw", f"{step.repeat}-{step.point.name}")
+        tries = (first if n == 1 else f"{first}-try{n}" for n in itertools.count(1))
+        raw = next(name for name in tries if name not in known)
+        shutil.rmtree(self.folder.file(raw), ignore_errors=True)
+        os.mkdir(self.folder.file(raw))
+        return raw
+
+    @staticmethod
+    def _doubts(p: Point, share: dict[str, Any], lines: list[str], raw: str,
+                stem: str) -> list[str]:
+        """Why a machine's share of a repeat cannot be trusted, though fio said nothing."""
+        log = f"{file_prefix(share['host'])}kernel.log"
+        with open(f"{stem}/{log}", "w", encoding="utf-8") as f:
+            f.writelines(line + "\n" for line in lines)
+        reasons = [x for x in [proof.contradiction(p.arm, p.mode, share.get("maps_per_io"))] if x]
+        if not share["mode_before"] == share["mode_after"] == p.mode:
+            reasons.append(f"IOMMU mode: asked for {p.mode}, found "
+                           f"{share['mode_before'] or 'nothing'} before and "
+                           f"{share['mode_after'] or 'nothing'} after")
+        bad = kmsg.bad(lines)
+        if bad:
+            reasons.append(f"kernel log: {bad[0]} ({raw}/{log})")
+        if share.get("mismatches"):
+            reasons.append(f"{share['mismatches']} of {share.get('checked_ios', '?')} I/O held "
+                           f"other data than the drive ({fio.classes(share)})")
+        return reasons
 
     def _render(self, p: Point, stem: str, **more: str | int) -> str:
         values: dict[str, str | int] = {
@@ -139,56 +174,71 @@ class Runner:
             values["exporter"] = exporters.job_value(p.exporter)
         return fio.render(self.job_text, values, self.plan.job)
 
-    def _bounded(self, p: Point, stem: str, ios: int,
-                 watch: Callable[[int], float] | None = None, **more: str | int) -> fio.Run:
+    def _run(self, stem: str, text: str, task: Task, seconds: float,
+             shares: dict[str, dict[str, Any]]) -> list[Part]:
+        """A fio run on all machines: counts what went wrong, raises the first that failed."""
+        parts = self.machines.run(stem, text, task, seconds + _TIMEOUT_MARGIN)
+        for part in parts:
+            share = shares[part.host]
+            if task.kind == "check":
+                share["checked_ios"] = part.counters.get("ios", part.run and part.run.ios)
+            self._add_counters(share, part.counters)
+            if part.failed:
+                share["failed"] = [str(part.failed)]
+        failed = next((part for part in parts if part.failed), None)
+        if failed:
+            raise Problem((f"{failed.host}: " if failed.host else "") + str(failed.failed))
+        return parts
+
+    def _bounded(self, p: Point, stem: str, ios: int, task: Task,
+                 shares: dict[str, dict[str, Any]], **more: str | int) -> list[Part]:
         """A run of so many I/O in all, whatever the size of the drive."""
         text = self._render(p, stem, time_based=0, ramp_time=0, runtime=0,
                             io_size=max(ios // p.numjobs, 1) * p.bs, **more)
-        return fio.run(self.fio, stem, text, self.switcher.dev, _TIMEOUT_MARGIN, watch)
+        return self._run(stem, text, task, 0, shares)
 
-    def _measure(self, p: Point, stem: str, row: dict[str, Any]) -> None:
-        """Fills the row; raises Problem with what is known so far in it."""
-        seconds = self.plan.ramp_ms / 1000, self.plan.runtime_ms / 1000
-        cpu = procstat.CpuPerByte(self.switcher.name, *seconds)
-        timed = fio.run(self.fio, f"{stem}/timed", self._render(
-            p, f"{stem}/timed", time_based=1, runtime=f"{self.plan.runtime_ms}ms",
-            ramp_time=f"{self.plan.ramp_ms}ms", io_size=0), self.switcher.dev,
-            sum(seconds) + _TIMEOUT_MARGIN, cpu)
-        per_byte = cpu.result()
-        row["cpu_ns_per_io"] = per_byte and per_byte * p.bs
-        engine = str(timed.counters.get("engine", ""))
+    def _measure(self, p: Point, stem: str, shares: dict[str, dict[str, Any]]) -> None:
+        """Fills each machine's share; raises Problem with what is known so far in them."""
+        task = Task("timed", self.plan.ramp_ms / 1000, self.plan.runtime_ms / 1000)
+        for part in self._run(f"{stem}/timed", self._render(
+                p, f"{stem}/timed", time_based=1, runtime=f"{self.plan.runtime_ms}ms",
+                ramp_time=f"{self.plan.ramp_ms}ms", io_size=0), task,
+                task.ramp_s + task.runtime_s, shares):
+            assert part.run
+            share = shares[part.host]
+            per_byte = part.found["cpu_ns_per_byte"]
+            share["cpu_ns_per_io"] = per_byte and per_byte * p.bs
+            share["began"] = part.found.get("began")
+            self._same_engine(part)
+            for key in ("ios", "iops", "bw_bytes", "lat_p50_ns", "lat_p99_ns", "lat_p999_ns"):
+                share[key] = getattr(part.run, key)
+        self._prove(p, stem, shares)
+        self._check(p, f"{stem}/check", shares)
+
+    def _same_engine(self, part: Part) -> None:
+        """One engine from the first repeat to the last, on every machine."""
+        engine = str(part.counters.get("engine", ""))
         if self.engine and engine and engine != self.engine:
+            if part.host:
+                raise Misuse(f"--hosts: {part.host} has engine {engine}, another host or repeat "
+                             f"{self.engine}; bring them to one version")
             raise Misuse(f"--resume {self.folder.path}: was run with engine {self.engine}, this is "
                          f"{engine}; start a new run")
         self.engine = engine or self.engine
-        for key in ("ios", "iops", "bw_bytes", "lat_p50_ns", "lat_p99_ns", "lat_p999_ns"):
-            row[key] = getattr(timed, key)
-        self._add_counters(row, timed.counters)
 
-        self._add_counters(row, self._prove(p, stem, row).counters)
-        try:
-            check = self._check(p, f"{stem}/check")
-        except fio.Failed as e:
-            row["checked_ios"] = e.counters.get("ios")
-            self._add_counters(row, e.counters)
-            raise
-        row["checked_ios"] = check.counters.get("ios", check.ios)
-        self._add_counters(row, check.counters)
-
-    def _check(self, p: Point, stem: str) -> fio.Run:
+    def _check(self, p: Point, stem: str, shares: dict[str, dict[str, Any]]) -> None:
         """Poison before, compare after."""
         ios = _few(self.plan.check_ios, p.bs)
         more: dict[str, str | int] = {"poison": 1, "compare": 1}
         if p.writes:
             # Two writes of one block under way at once would be taken for wrong data: one job,
             # each block once.
-            size = int(paths.read(f"/sys/class/block/{self.switcher.name}/size")) * 512
             p = p._replace(numjobs=1)
-            ios = min(ios, size // p.bs)
+            ios = min(ios, self.machines.bytes() // p.bs)
             more["norandommap"] = 0
-        return self._bounded(p, stem, ios, **more)
+        self._bounded(p, stem, ios, Task("check"), shares, **more)
 
-    def _prove(self, p: Point, stem: str, row: dict[str, Any]) -> fio.Run:
+    def _prove(self, p: Point, stem: str, shares: dict[str, dict[str, Any]]) -> None:
         """Map and unmap events per I/O.
 
         The pool itself is mapped once, on the first I/O, with at most one event per page. Where
@@ -197,30 +247,21 @@ class Runner:
         """
         name = f"{stem}/proof"
         ios = _few(self.plan.proof_ios, p.bs)
-        if self.tracer is None:
-            return self._bounded(p, name, ios)
-        late = None
-        if p.bs * p.iodepth * p.numjobs // _PAGE > ios // 200:
-            late = proof.LateStart(self.tracer, self.switcher.name, p.bs * ios // 16)
-        else:
-            self.tracer.start()
-        try:
-            run = self._bounded(p, name, ios, late)
-            count = self.tracer.count()
-            quiet = self.tracer.quiet(_QUIET_SECONDS)
-        finally:
-            self.tracer.stop()
-        done = run.counters.get("ios", run.ios)
-        before = late.bytes // p.bs if late else 0
-        if before < done / 2:
-            row["maps_per_io"] = count.maps / (done - before)
-            row["unmaps_per_io"] = count.unmaps / (done - before)
-        with open(f"{name}.counts.json", "w", encoding="utf-8") as f:
-            f.write(json.dumps({
-                "ios": done, "ios_before": before, "maps": count.maps, "unmaps": count.unmaps,
-                "quiet_seconds": _QUIET_SECONDS, "quiet_maps": quiet.maps,
-                "quiet_unmaps": quiet.unmaps}) + "\n")
-        return run
+        many = p.bs * p.iodepth * p.numjobs // _PAGE > ios // 200
+        task = Task("proof", skip_bytes=p.bs * ios // 16 if many else 0)
+        for part in self._bounded(p, name, ios, task, shares):
+            assert part.run
+            if not part.found:
+                continue
+            share, found = shares[part.host], part.found
+            done = part.counters.get("ios", part.run.ios)
+            before = found["bytes_before"] // p.bs
+            if before < done / 2:
+                share["maps_per_io"] = found["maps"] / (done - before)
+                share["unmaps_per_io"] = found["unmaps"] / (done - before)
+            counts = f"{stem}/{file_prefix(part.host)}proof.counts.json"
+            with open(counts, "w", encoding="utf-8") as f:
+                f.write(json.dumps({"ios": done, "ios_before": before, **found}) + "\n")
 
     @staticmethod
     def _add_counters(row: dict[str, Any], counters: dict[str, Any]) -> None:

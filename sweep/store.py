@@ -12,7 +12,7 @@ from typing import Any
 from sweep import paths, read, schema, stats
 from sweep.errors import Misuse
 from sweep.plan import CONTROL, Plan, Point, in_order, to_json
-from sweep.tables import POINTS, SUMMARY, Row, text
+from sweep.tables import HOSTS, POINTS, SUMMARY, Kind, Row, text
 
 _MEDIANS = ("bw_bytes", "lat_p50_ns", "lat_p99_ns", "lat_p999_ns", "cpu_ns_per_io",
             "maps_per_io", "unmaps_per_io")
@@ -76,15 +76,22 @@ class Folder(read.Folder):
 
     def add_row(self, row: dict[str, Any]) -> None:
         """Appends one repeat in one write, so that a crash leaves whole rows."""
-        path = self.file("points.csv")
+        self._append("points.csv", POINTS, row)
+
+    def add_host_row(self, row: dict[str, Any]) -> None:
+        """The same of one of several machines."""
+        self._append("hosts.csv", HOSTS, row)
+
+    def _append(self, name: str, columns: dict[str, Kind], row: dict[str, Any]) -> None:
+        path = self.file(name)
         new = not os.path.exists(path) or not _whole_lines(path)
-        if not new and _first_line(path) != ",".join(POINTS):
+        if not new and _first_line(path) != ",".join(columns):
             raise Misuse(f"{path}: has not the columns of this fio-dmabuf; start a new run")
         with open(path, "a", encoding="utf-8", newline="") as f:
             w = csv.writer(f, lineterminator="\n")
             if new:
-                w.writerow(POINTS)
-            w.writerow([text(row.get(k)) for k in POINTS])
+                w.writerow(columns)
+            w.writerow([text(row.get(k)) for k in columns])
 
     def summarise(self) -> list[Row]:
         """Writes summary.csv from points.csv and returns its rows."""

@@ -7,16 +7,18 @@ import random
 import sys
 from typing import Any
 
-from sweep import content, env, exporters, fio, iommu, modes, paths, plan, proof, stats, store, \
-    table, tune, units
+from sweep import content, exporters, fio, iommu, modes, paths, plan, stats, store, table, units
 from sweep.errors import Misuse, Problem
-from sweep.process import Shield
+from sweep.fleet import Fleet
 from sweep.runner import Runner
-from sweep.session import VM_DEV, Session, in_vm
+from sweep.session import VM_DEV, in_vm
+from sweep.station import Here, Task
 
 _JOB = "jobs/randread.fio"
 _PREFILL = "jobs/prefill.fio"
 _VM_DRIVE = "256M"
+# Hosts begin when their server has read the job: some sooner than others.
+_HOSTS_RAMP_MS = 2000
 _DEFAULT = {"modes": ",".join(plan.MODES), "arms": "fixed,dmabuf", "exporter": "udmabuf",
             "rw": "randread", "bs": "4k", "iodepth": "32", "numjobs": "1", "repeat": "6",
             "runtime": "10", "precision": "0", "most": "30"}
@@ -120,7 +122,7 @@ def _in_vm(args: argparse.Namespace, axes: dict[str, str]) -> int:
     """The host's half of --vm."""
     folder = store.Folder(os.path.abspath(args.resume)) if args.resume else None
     made = folder.plan() if folder else make_plan(axes, plan.CURRENT, args.quick)
-    exporters.refuse_vm([p.exporter for p in made.points])
+    exporters.refuse_fd([p.exporter for p in made.points], "--vm")
     words = ["--device", VM_DEV, "--destroy-data", VM_DEV]
     if not folder:
         words += [w for key, value in axes.items() for w in (f"--{key}", value)]
@@ -133,81 +135,107 @@ def _in_vm(args: argparse.Namespace, axes: dict[str, str]) -> int:
     return status
 
 
-def _prefill(fio_bin: str, folder: store.Folder, dev: str) -> None:
+def _prefill(machines: Here | Fleet, folder: store.Folder) -> None:
     """Random data on all of the drive: a drive that was never written to answers without work."""
-    sys.stderr.write(f"filling {dev} with random data\n")
+    for host in machines.modes():
+        name = f"{host}:" if host else ""
+        sys.stderr.write(f"filling {name}{machines.device_of(host)} with random data\n")
     text = fio.render(paths.read(os.path.join(paths.TOP, _PREFILL)), {}, _PREFILL)
-    fio.run(fio_bin, folder.file("raw", "prefill"), text, dev, 86400.0)
+    for part in machines.run(folder.file("raw", "prefill"), text, Task("prefill"), 86400.0):
+        if part.failed:
+            raise Problem(f"{part.host}: {part.failed}" if part.host else str(part.failed))
 
 
-def main(args: argparse.Namespace) -> int:
-    """Runs or resumes a sweep."""
+def _refuse(args: argparse.Namespace) -> None:
+    """Options that say different things."""
     if args.resume and args.out:
         raise Misuse(f"--out {args.out}: not with --resume, which goes on in its own folder")
-    if args.reboot_plan and (args.resume or args.vm):
-        raise Misuse(f"--reboot-plan: not with {'--vm' if args.vm else '--resume'}: it makes the "
-                     "plan of a new run, for this machine")
+    if args.reboot_plan and (args.resume or args.vm or args.hosts):
+        other = "vm" if args.vm else "hosts" if args.hosts else "resume"
+        raise Misuse(f"--reboot-plan: not with --{other}: it makes the plan of a new run, for this "
+                     "machine")
     for key in (*_DEFAULT, "seed", *_PRESETS):
         if args.resume and getattr(args, key):
             value = getattr(args, key)
             raise Misuse(f"--{key}{'' if value is True else f' {value}'}: not with --resume, which "
                          "goes on with its own plan")
+    if args.hosts and args.kernel:
+        raise Misuse(f"--kernel {args.kernel}: not with --hosts; those run their own")
+
+
+def _facts(machines: Here | Fleet, args: argparse.Namespace,
+           resumed: store.Folder | None) -> dict[str, Any]:
+    """What env.json is to say; a resumed run's goes on."""
+    facts = machines.facts()
+    if resumed:
+        _same_machine(resumed, facts)
+        before = resumed.env()
+        facts["started"] = before.get("started", facts["started"])
+        facts["prefilled"] = bool(before.get("prefilled")) and not args.no_prefill
+        facts["boots"] = before.get("boots", [])
+    return facts
+
+
+def _sweep(machines: Here | Fleet, args: argparse.Namespace, made: plan.Plan,
+           resumed: store.Folder | None) -> tuple[store.Folder, list[dict[str, Any]]]:
+    """The run on machines that are ready for it; its folder, and the repeats that are void."""
+    wanted = {p.mode for p in made.points}
+    # Without an IOMMU there is nothing to count. All that may fail comes before the folder.
+    machines.open(not args.no_proof and wanted != {iommu.NONE})
+    facts = _facts(machines, args, resumed)
+    folder = resumed or store.Folder(store.new_folder(args.out, os.uname().nodename))
+    fill = bool(args.destroy_data) and not args.no_prefill and not facts["prefilled"]
+    if not resumed:
+        folder.write_plan(made)
+    if made.reboot:
+        boot = {"iommu_mode": machines.mode(), "cmdline": paths.read("/proc/cmdline")}
+        facts["boots"] = [*facts.get("boots", []), boot]
+    facts["blurs"] = machines.blurs(args.tune)
+    for what in facts["blurs"]:
+        sys.stderr.write(f"this blurs the figures: {what}{'' if args.tune else '; see --tune'}\n")
+    folder.merge_env(facts)
+    runner = Runner(made, folder, machines, folder.env().get("engine", ""))
+    if fill:
+        _prefill(machines, folder)
+        folder.merge_env({"prefilled": True})
+    folder.merge_env({"empty_share": machines.empty_share()})
+    sys.stderr.write(_announcement(made))
+    void = runner.run()
+    if runner.engine:
+        folder.merge_env({"engine": runner.engine})
+    return folder, void
+
+
+def main(args: argparse.Namespace) -> int:
+    """Runs or resumes a sweep."""
+    _refuse(args)
     axes = _axes(args)
     if args.vm:
         return _in_vm(args, axes)
     resumed = store.Folder(os.path.abspath(args.resume)) if args.resume else None
     # The command line first, whatever the drive is like.
     made = resumed.plan() if resumed else make_plan(axes, plan.CURRENT, args.quick)
-    tracer = runner = None
-    with Session(args, any(p.writes for p in made.points)) as session:
+    writes = any(p.writes for p in made.points)
+    if args.hosts:
+        exporters.refuse_fd([p.exporter for p in made.points], "--hosts")
+    with Fleet(args.hosts, args.destroy_data, args.fio, writes) if args.hosts \
+            else Here(args, writes) as machines:
         if not resumed:
-            made = make_plan(axes, session.switcher.mode(), args.quick)
-        wanted = {p.mode for p in made.points}
-        session.need_arms({p.arm for p in made.points})
+            now = machines.mode() if axes["modes"] == plan.CURRENT else plan.CURRENT
+            made = make_plan(axes, now, args.quick)
+            if args.hosts:
+                made = made._replace(ramp_ms=_HOSTS_RAMP_MS)
+        arms = {p.arm for p in made.points}
         if args.reboot_plan:
+            machines.need([machines.mode()], arms)
             return _reboot_plan(args, made)
         if resumed and made.reboot:
-            made = modes.of_this_boot(made, store.done(resumed.rows()), session.switcher.mode(),
+            made = modes.of_this_boot(made, store.done(resumed.rows()), machines.mode(),
                                       resumed.path)
+            machines.need([machines.mode()], arms)
         else:
-            session.need_modes(list(wanted))
-        try:
-            # Without an IOMMU there is nothing to count. All that may fail comes before the folder.
-            if not args.no_proof and wanted != {iommu.NONE}:
-                tracer = proof.Tracer()
-            folder = resumed or store.Folder(store.new_folder(args.out, os.uname().nodename))
-            fill = bool(args.destroy_data) and not args.no_prefill
-            boot = {"iommu_mode": session.switcher.mode(), "cmdline": paths.read("/proc/cmdline")}
-            facts = env.collect(session.name, session.fio_version)
-            if resumed:
-                _same_machine(folder, facts)
-                before = folder.env()
-                facts["started"] = before.get("started", facts["started"])
-                facts["prefilled"] = bool(before.get("prefilled")) and not args.no_prefill
-                fill = fill and not facts["prefilled"]
-                facts["boots"] = before.get("boots", [])
-            else:
-                folder.write_plan(made)
-            facts["blurs"] = _state(args, session)
-            if made.reboot:
-                facts["boots"] = [*facts.get("boots", []), boot]
-            folder.merge_env(facts)
-            runner = Runner(made, folder, session.switcher, session.fio, tracer,
-                            folder.env().get("engine", ""))
-            if fill:
-                _prefill(session.fio, folder, session.switcher.dev)
-                folder.merge_env({"prefilled": True})
-            folder.merge_env({"empty_share": content.empty_share(session.name)})
-            sys.stderr.write(_announcement(made))
-            void = runner.run()
-            if runner.engine:
-                folder.merge_env({"engine": runner.engine})
-        finally:
-            with Shield():
-                if runner:
-                    runner.close()
-                if tracer:
-                    tracer.close()
+            machines.need(sorted({p.mode for p in made.points}), arms)
+        folder, void = _sweep(machines, args, made, resumed)
     rows = folder.summarise()
     if not args.quiet:
         _show(folder, rows)
@@ -215,16 +243,6 @@ def main(args: argparse.Namespace) -> int:
         raise Problem(f"{len(void)} of {len(made.steps)} repeats are void, the first: "
                       f"{void[0]['reason']}")
     return 0
-
-
-def _state(args: argparse.Namespace, session: Session) -> list[str]:
-    """The machine's state: tuned, or what of it blurs the figures."""
-    if args.tune:
-        session.tune()
-    blurs = tune.blurs(session.name)
-    for what in blurs:
-        sys.stderr.write(f"this blurs the figures: {what}{'' if args.tune else '; see --tune'}\n")
-    return blurs
 
 
 def _reboot_plan(args: argparse.Namespace, made: plan.Plan) -> int:
@@ -242,10 +260,18 @@ def _reboot_plan(args: argparse.Namespace, made: plan.Plan) -> int:
 def _same_machine(folder: store.Folder, facts: dict[str, Any]) -> None:
     """A run goes on only where it began."""
     before = folder.env()
-    for what, old, new in (
-            ("kernel", before.get("kernel", {}).get("release"), facts["kernel"]["release"]),
-            ("drive", before.get("drive", {}).get("serial"), facts["drive"]["serial"]),
-            ("fio", before.get("fio"), facts["fio"])):
-        if old is not None and old != new:
-            raise Misuse(f"--resume {folder.path}: was run with {what} {old}, this is {new}; "
-                         "start a new run")
+    was, now = ({"": e, **e.get("hosts", {})} for e in (before, facts))
+    if before and was.keys() != now.keys():
+        names = [", ".join(filter(None, e)) or "one machine" for e in (was, now)]
+        raise Misuse(f"--resume {folder.path}: was run on {names[0]}, this is {names[1]}; start a "
+                     "new run")
+    for host, old in was.items():
+        new = now[host]
+        for what, a, b in (
+                ("kernel", old.get("kernel", {}).get("release"), new["kernel"]["release"]),
+                ("drive", old.get("drive", {}).get("serial"), new["drive"]["serial"]),
+                ("fio", old.get("fio"), new["fio"])):
+            if a is not None and a != b:
+                where = f" on {host}" if host else ""
+                raise Misuse(f"--resume {folder.path}: was run with {what} {a}{where}, this is "
+                             f"{b}; start a new run")

@@ -32,6 +32,10 @@ def _any(_text: str) -> bool:
     return True
 
 
+def _host(text: str) -> bool:
+    return re.fullmatch(r"[\w:/.,@[\]-]+", text) is not None
+
+
 def _exporter(text: str) -> bool:
     return _word(text) and text.partition(":")[0] in (*plan.EXPORTERS, plan.NO_EXPORTER)
 
@@ -56,6 +60,10 @@ POINTS: dict[str, Kind] = {
     "lat_p999_ns": _MAYBE, "cpu_ns_per_io": _MAYBE, "maps_per_io": _MAYBE,
     "unmaps_per_io": _MAYBE, "eagain": _COUNTED, "short": _COUNTED, "errors": _COUNTED,
     "mismatches": _COUNTED, "checked_ios": _COUNTED, "started": _any, "raw": _any, "reason": _any}
+
+# Each host's share of a row of points.csv.
+HOSTS: dict[str, Kind] = {"repeat": _count, "host": _host, "device": _any, "start_skew_s": _MAYBE,
+                          **{name: kind for name, kind in POINTS.items() if name != "repeat"}}
 
 SUMMARY: dict[str, Kind] = {
     "iommu_mode": _word, "effective_mode": _or_nothing(_word), "arm": _arm, "exporter": _exporter,
@@ -100,7 +108,8 @@ PUBLISHED: dict[str, Kind] = {
 
 # Which tables a file of that name may be.
 BY_NAME: dict[str, tuple[dict[str, Kind], ...]] = {
-    "points.csv": (POINTS,), "summary.csv": (SUMMARY,), "runs.csv": (COST_RUNS, BENCH_RUNS),
+    "points.csv": (POINTS,), "hosts.csv": (HOSTS,), "summary.csv": (SUMMARY,),
+    "runs.csv": (COST_RUNS, BENCH_RUNS),
     "cost.csv": (COST,), "bench.csv": (BENCH,), "verify.csv": (VERIFY,),
     "published.csv": (PUBLISHED,)}
 

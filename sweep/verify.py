@@ -203,7 +203,7 @@ def _in_vm(args: argparse.Namespace) -> int:
     if args.modes:
         plan.choose(args.modes, "--modes", plan.MODES)
     makers = exporters.choose(args.exporter or "udmabuf", exporters.ALL)
-    exporters.refuse_vm(makers)
+    exporters.refuse_fd(makers, "--vm")
     status, folder = in_vm(args, "verify", words, ["--drive", _VM_DRIVE], (
         900 if args.quick else 3600) * (_VM_FEW if exporters.ALL in makers else len(makers)))
     return _end(args, folder) or status

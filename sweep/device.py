@@ -10,7 +10,7 @@ import re
 import stat
 from typing import NamedTuple
 
-from sweep import paths
+from sweep import openers, paths
 from sweep.errors import Misuse
 
 _PCI = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$")
@@ -59,6 +59,11 @@ def _rdev(path: str) -> str:
     except OSError:
         return ""
     return f"{os.major(st.st_rdev)}:{os.minor(st.st_rdev)}" if stat.S_ISBLK(st.st_mode) else ""
+
+
+def opened(names: list[str]) -> str:
+    """Who has one of these disks, or a partition of it, open without having claimed it."""
+    return openers.found({number: n for name in names for number, n in _numbers(name).items()})
 
 
 def in_use(name: str) -> str:
@@ -117,7 +122,7 @@ def check(dev: str, destroy: str | None, writes: bool) -> str:
     if writes and destroy is None:
         raise Misuse(f"--device {dev}: this writes to the drive and destroys what is on it; "
                      f"say --destroy-data {dev} if that is meant")
-    user = in_use(name)
+    user = in_use(name) or opened([name])
     if user:
         raise Misuse(f"--device {dev}: in use: {user}; free it, or name another drive")
     if paths.read(f"/sys/class/block/{name}/size", "0") == "0":

@@ -211,7 +211,8 @@ class Switcher:
         """Why the mode cannot be switched; nothing when it can."""
         why = fixed_because(self.name, bool(self._note))
         # All of the controller goes away for a moment, not only this namespace.
-        user = "" if why else _user_of(self.pci, self.name)
+        user = "" if why else (_user_of(self.pci, self.name)
+                               or device.opened(device.disks_of(self.pci)))
         return f"cannot unbind its controller {self.pci}: {user}; free it first" if user else why
 
     def set(self, mode: str) -> None:

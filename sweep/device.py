@@ -66,6 +66,39 @@ def opened(names: list[str]) -> str:
     return openers.found({number: n for name in names for number, n in _numbers(name).items()})
 
 
+def _leaves(number: str, sys: str) -> list[str]:
+    """The whole disks under a block device, whatever is stacked between."""
+    node = os.path.realpath(f"{sys}/dev/block/{number}")
+    below = paths.listdir(f"{node}/slaves")
+    if below:
+        return [leaf for n in below
+                for leaf in _leaves(paths.read(f"{node}/slaves/{n}/dev", ""), sys)]
+    if not number or not os.path.exists(node):
+        return []
+    return [os.path.basename(os.path.dirname(node) if os.path.exists(f"{node}/partition")
+                             else node)]
+
+
+def root_disks(root: str = "/", sys: str = "/sys", number: str = "") -> list[str]:
+    """The whole disks that the root file system lies on; none where it is not on a drive. The last
+    two are for a test."""
+    st = os.stat(root)
+    every = [number or f"{os.major(st.st_dev)}:{os.minor(st.st_dev)}"]
+    for line in paths.read("/proc/self/mountinfo").splitlines():
+        left, _, right = line.partition(" - ")
+        if left.split()[4] == root and len(right.split()) > 1 and right.split()[1][0] == "/":
+            # btrfs has a number of its own, and may have several devices.
+            every.append(_rdev(right.split()[1]))
+    disks = {leaf for n in every for leaf in _leaves(n, sys)}
+    for folder in paths.listdir(f"{sys}/fs/btrfs"):
+        devices = paths.listdir(f"{sys}/fs/btrfs/{folder}/devices")
+        its = {leaf for n in devices
+               for leaf in _leaves(paths.read(f"{sys}/class/block/{n}/dev", ""), sys)}
+        if its & disks:
+            disks |= its
+    return sorted(disks)
+
+
 def in_use(name: str) -> str:
     """Who uses the disk or a partition of it, in words; nothing when nobody does."""
     mine = _numbers(name)

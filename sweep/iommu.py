@@ -157,6 +157,10 @@ def fixed_because(name: str, begun: bool = False) -> str:
                 "--modes current")
     if not os.access(f"{group}/type", os.W_OK):
         return "its IOMMU group's type cannot be written; run as root"
+    root = [n for n in device.root_disks() if device.pci_of(n) == pci]
+    if root:
+        return (f"is on the controller of the root file system's disk ({root[0]}, {pci}), which is "
+                "never unbound; name a drive on another, or see --reboot-plan")
     others = _neighbours(pci)
     if others:
         return (f"shares IOMMU group {os.path.basename(group)} with {', '.join(others)}; unbind "

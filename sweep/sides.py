@@ -156,7 +156,7 @@ def _changed(what: str, a: dict[str, str], b: dict[str, str]) -> list[Difference
 
 
 def _command_line(a: Side, b: Side) -> list[Difference]:
-    """The words of the kernels' command lines that only one has; where the root is, is no matter."""
+    """The words of the kernels' command lines that only one has, but for where its files are."""
     every = [fact("kernel", "cmdline")(s).split() for s in (a, b)]
     only = [" ".join(w for w in mine if w not in others and not w.startswith(_WHERE))
             for mine, others in (every, every[::-1])]

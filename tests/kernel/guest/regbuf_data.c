@@ -14,11 +14,14 @@
 #include "common.h"
 
 #define POISON	0xa5
-#define BUF	(4 * MIB)
+#define BUF	(9 * MIB)
+#define WINDOW	(4 * MIB)	/* where all but the largest are */
 #define MARGIN	4096UL
 
+/* NVMe takes what is aligned to 4 bytes. */
 static const unsigned int offsets[] = {
-	0, 512, 1024, 3584, 4096, 4608, 8192, 65536, 65536 - 512, MIB, MIB + 512, MIB - 512,
+	0, 4, 60, 508, 512, 1024, 3584, 4092, 4096, 4608, 8192, 65536, 65536 - 512, MIB, MIB + 512,
+	MIB - 512,
 };
 
 static const unsigned int lengths[] = {
@@ -27,10 +30,21 @@ static const unsigned int lengths[] = {
 	512 * 1024, 512 * 1024 + 512, MIB, 2 * MIB, 2 * MIB + 4096, 3 * MIB,
 };
 
+/*
+ * Where a PRP list of 4 KiB ends: in one command these take 2 lists, filled to
+ * the last entry, 3, 4 and 5.
+ */
+static const unsigned int large[] = {
+	4 * MIB - 4096, 4 * MIB, 4 * MIB + 4096, 6 * MIB - 4096, 6 * MIB, 8 * MIB - 8192,
+	8 * MIB - 512, 8 * MIB,
+};
+
 static struct io_uring ring;
 static struct dmabuf buf;
 static unsigned char *ref, *shadow;
-static unsigned int lbs;
+static const char *name;		/* nvme0n1 */
+static unsigned int lbs, max_len, max_segments;
+static unsigned long piece;		/* of contiguous memory in the dma-buf, at least */
 static int dev;
 
 /* Where two buffers differ first, or -1. */
@@ -45,22 +59,72 @@ static long differ(const unsigned char *a, const unsigned char *b, size_t len)
 	return i;
 }
 
+static unsigned long queue_limit(const char *limit)
+{
+	char path[128];
+	unsigned long value;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/block/%s/queue/%s", name, limit);
+	f = fopen(path, "r");
+	if (!f || fscanf(f, "%lu", &value) != 1)
+		die("%s: %m", path);
+	fclose(f);
+	return value;
+}
+
+/* Reads and writes that the drive has completed, as commands: counted after their I/O is told. */
+static unsigned long commands(void)
+{
+	unsigned long reads, writes, in_flight;
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/block/%s/stat", name);
+	do {
+		f = fopen(path, "r");
+		if (!f || fscanf(f, "%lu %*u %*u %*u %lu %*u %*u %*u %lu", &reads, &writes,
+				 &in_flight) != 3)
+			die("%s: %m", path);
+		fclose(f);
+	} while (in_flight);
+	return reads + writes;
+}
+
+/* Does one command take so much, whatever of it? */
+static bool fits(unsigned long len)
+{
+	return len <= max_len && piece * (max_segments - 1) >= len;
+}
+
+/* One I/O: in as few commands as the drive allows, where pieces of memory are not what limits it. */
+static void transfer(bool write, unsigned int offset, unsigned int len, unsigned int flags)
+{
+	unsigned long before = commands(), took, least = (len + max_len - 1) / max_len;
+	int ret = do_rw(&ring, write, dev, 0, offset, len, MIB, flags);
+
+	check(ret == (int)len, "%s of %u at %u: %d", write ? "write" : "read", len, offset, ret);
+	took = commands() - before;
+	check(fits(max_len) ? took == least : took >= least,
+	      "%s of %u at %u: %lu commands of up to %u bytes", write ? "write" : "read", len,
+	      offset, took, max_len);
+}
+
 static void test_read(unsigned int offset, unsigned int len, unsigned int flags)
 {
+	const size_t watched = offset + len + MARGIN <= WINDOW ? WINDOW : BUF;
 	static uint64_t seed;
 	long at;
-	int ret;
 
 	fill(ref, len, ++seed);
 	dev_pwrite(dev, ref, len, MIB);
 
-	memset(buf.map, POISON, BUF);
-	memset(shadow, POISON, BUF);
+	memset(buf.map, POISON, watched);
+	memset(shadow, POISON, watched);
 	memcpy(shadow + offset, ref, len);
 
-	ret = do_rw(&ring, false, dev, 0, offset, len, MIB, flags);
-	check(ret == (int)len, "read of %u at %u: %d", len, offset, ret);
-	at = differ(buf.map, shadow, BUF);
+	transfer(false, offset, len, flags);
+	at = differ(buf.map, shadow, watched);
 	check(at < 0, "read of %u at %u: byte %ld is %02x, not %02x", len, offset, at,
 	      buf.map[at], shadow[at]);
 }
@@ -69,16 +133,14 @@ static void test_write(unsigned int offset, unsigned int len, unsigned int flags
 {
 	static uint64_t seed = 1 << 20;
 	long at;
-	int ret;
 
 	memset(shadow, POISON, len + 2 * MARGIN);
 	dev_pwrite(dev, shadow, len + 2 * MARGIN, MIB - MARGIN);
 
-	fill(buf.map, BUF, ++seed);
+	fill(buf.map, offset + len + MARGIN <= WINDOW ? WINDOW : BUF, ++seed);
 	memcpy(shadow + MARGIN, buf.map + offset, len);
 
-	ret = do_rw(&ring, true, dev, 0, offset, len, MIB, flags);
-	check(ret == (int)len, "write of %u at %u: %d", len, offset, ret);
+	transfer(true, offset, len, flags);
 	memset(ref, 0, len + 2 * MARGIN);
 	dev_pread(dev, ref, len + 2 * MARGIN, MIB - MARGIN);
 	at = differ(ref, shadow, len + 2 * MARGIN);
@@ -89,17 +151,52 @@ static void test_write(unsigned int offset, unsigned int len, unsigned int flags
 static void test_grid(void)
 {
 	unsigned int i, j, n = 0;
+	long at;
 
+	/* What is not compared each time is, once. */
+	memset(buf.map, POISON, BUF);
 	for (i = 0; i < sizeof(offsets) / sizeof(*offsets); i++) {
 		for (j = 0; j < sizeof(lengths) / sizeof(*lengths); j++) {
-			if (lengths[j] % lbs || offsets[i] + lengths[j] > BUF)
+			if (lengths[j] % lbs || offsets[i] + lengths[j] + MARGIN > WINDOW)
 				continue;
 			test_read(offsets[i], lengths[j], 0);
 			test_write(offsets[i], lengths[j], 0);
 			n++;
 		}
 	}
-	check(n > 100, "only %u combinations", n);
+	check(n > 150, "only %u combinations", n);
+	memset(shadow, POISON, BUF);
+	at = differ(buf.map + WINDOW, shadow + WINDOW, BUF - WINDOW);
+	check(at < 0, "behind all reads and writes: byte %ld is %02x", at, buf.map[WINDOW + at]);
+}
+
+/* What is split whatever its size is tried in one size only. */
+static void test_large(void)
+{
+	const unsigned int n = sizeof(large) / sizeof(*large);
+	unsigned int i, at;
+
+	for (i = 0; i < n; i++) {
+		if (large[i] % lbs || (i < n - 1 && !fits(large[i])))
+			continue;
+		for (at = 0; at <= 512; at += 512) {
+			test_read(at, large[i], 0);
+			test_write(at, large[i], 0);
+		}
+	}
+}
+
+/* The offsets above are the finest. */
+static void test_alignment(void)
+{
+	unsigned long mask = queue_limit("dma_alignment");
+	int ret;
+
+	check(mask == 3, "%s: dma_alignment is %lu", name, mask);
+	ret = do_rw(&ring, false, dev, 0, 2, lbs, MIB, 0);
+	check(ret == -EINVAL, "read at 2: %d", ret);
+	ret = do_rw(&ring, true, dev, 0, 2, lbs, MIB, 0);
+	check(ret == -EINVAL, "write at 2: %d", ret);
 }
 
 /* Many at once, to different places, each with its own offset within a page. */
@@ -167,11 +264,17 @@ int main(int argc, char **argv)
 	dev = dev_open(argv[2]);
 	if (ioctl(dev, BLKSSZGET, &lbs))
 		die("BLKSSZGET: %m");
+	name = strrchr(argv[2], '/') + 1;
+	max_len = queue_limit("max_sectors_kb") * 1024;
+	max_segments = queue_limit("max_segments");
+	piece = 4096;
 	if (sscanf(argv[1], "pages%u", &order) == 1) {
+		piece <<= order;
 		dmabuf_test_load();
-		dmabuf_pages(&buf, BUF, order);
+		dmabuf_pages(&buf, (BUF + piece - 1) / piece * piece, order);
 	} else if (!strcmp(argv[1], "huge")) {
-		dmabuf_create_huge(&buf, BUF);
+		piece = 2 * MIB;
+		dmabuf_create_huge(&buf, (BUF + piece - 1) / piece * piece);
 	} else {
 		dmabuf_create(&buf, BUF);
 	}
@@ -182,7 +285,9 @@ int main(int argc, char **argv)
 		die("register");
 
 	test_ring_flags();
+	test_alignment();
 	test_grid();
+	test_large();
 	test_depth();
 
 	io_uring_queue_exit(&ring);

@@ -310,8 +310,9 @@ int regbuf_dmabuf(struct io_uring *ring, unsigned int slot, int dmabuf_fd, int t
 	return regbuf_update(ring, slot, &desc, 1, NULL);
 }
 
-void sqe_rw(struct io_uring *ring, bool write, int fd, unsigned int slot, uint64_t buf_offset,
-	    unsigned int len, uint64_t dev_offset, unsigned int sqe_flags)
+struct io_uring_sqe *sqe_rw(struct io_uring *ring, bool write, int fd, unsigned int slot,
+			    uint64_t buf_offset, unsigned int len, uint64_t dev_offset,
+			    unsigned int sqe_flags)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
 
@@ -324,6 +325,7 @@ void sqe_rw(struct io_uring *ring, bool write, int fd, unsigned int slot, uint64
 		io_uring_prep_read_fixed(sqe, fd, (void *)(uintptr_t)buf_offset, len, dev_offset,
 					 slot);
 	sqe->flags |= sqe_flags;
+	return sqe;
 }
 
 int do_rw(struct io_uring *ring, bool write, int fd, unsigned int slot, uint64_t buf_offset,

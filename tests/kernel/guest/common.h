@@ -86,8 +86,10 @@ int regbuf_update(struct io_uring *ring, unsigned int slot,
 		  const struct io_uring_regbuf_desc *descs, unsigned int nr, uint64_t *tags);
 int regbuf_dmabuf(struct io_uring *ring, unsigned int slot, int dmabuf_fd, int target_fd);
 
-void sqe_rw(struct io_uring *ring, bool write, int fd, unsigned int slot, uint64_t buf_offset,
-	    unsigned int len, uint64_t dev_offset, unsigned int sqe_flags);
+/* Prepare an I/O. Returns what is going to be submitted, for more to be set in it. */
+struct io_uring_sqe *sqe_rw(struct io_uring *ring, bool write, int fd, unsigned int slot,
+			    uint64_t buf_offset, unsigned int len, uint64_t dev_offset,
+			    unsigned int sqe_flags);
 
 /* One I/O from submission to completion. Returns the completion's result. */
 int do_rw(struct io_uring *ring, bool write, int fd, unsigned int slot, uint64_t buf_offset,

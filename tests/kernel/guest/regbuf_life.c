@@ -3,7 +3,8 @@
  * Registrations end in every order and under load, and leave nothing behind:
  * descriptors closed early, slots overwritten and unregistered, rings closed,
  * processes killed, the controller reset, the driver unbound, the device
- * removed; and all that while the memory moves.
+ * removed, and bound in another IOMMU mode; and all that while the memory moves
+ * and another thread keeps the drive busy.
  *
  * regbuf_life DEVICE RESETS REMOVALS
  */
@@ -11,14 +12,18 @@
 #include <glob.h>
 #include <libgen.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common.h"
 
-#define DEPTH	64
-#define LEN	65536U
+#define DEPTH		64
+#define LEN		65536U
+#define FIRST		(16 * MIB)	/* where nothing else is written */
+#define PATIENCE_MS	120000
 
 static char path[64];		/* /dev/nvme0n1 */
 static char controller[32];	/* nvme0 */
@@ -37,21 +42,34 @@ static void find_device(const char *name)
 }
 
 /* And back: both numbers in a name can change while an old file is still open. */
-static bool device_is_back(void)
+static bool find_namespace(char *name, size_t name_size, char *ctrl, size_t ctrl_size)
 {
 	char pattern[128];
 	glob_t found;
-	bool back;
 
 	snprintf(pattern, sizeof(pattern), "/sys/bus/pci/devices/%s/nvme/nvme*/nvme*n*", pci);
 	if (glob(pattern, 0, NULL, &found))
 		return false;
-	snprintf(path, sizeof(path), "/dev/%s", basename(found.gl_pathv[0]));
-	snprintf(controller, sizeof(controller), "%s",
-		 basename(dirname(found.gl_pathv[0])));
-	back = !access(path, R_OK | W_OK);
+	snprintf(name, name_size, "/dev/%s", basename(found.gl_pathv[0]));
+	snprintf(ctrl, ctrl_size, "%s", basename(dirname(found.gl_pathv[0])));
 	globfree(&found);
-	return back;
+	return !access(name, R_OK | W_OK);
+}
+
+static bool device_is_back(void)
+{
+	return find_namespace(path, sizeof(path), controller, sizeof(controller));
+}
+
+/* Namespaces are scanned in the background. */
+static void wait_for_device(void)
+{
+	unsigned int try;
+
+	for (try = 0; try < 300 && !device_is_back(); try++)
+		usleep(100000);
+	if (try == 300)
+		die("the namespace of %s is not back", pci);
 }
 
 static void submit_reads(struct io_uring *ring, int dev, unsigned int slot, unsigned int n)
@@ -242,6 +260,139 @@ static void test_clone(void)
 }
 
 /*
+ * A thread with a ring and a dma-buf of its own that keeps DEPTH requests in
+ * flight through all that happens to the drive, and registers again when its
+ * registration has died.
+ */
+static struct load {
+	pthread_t thread;
+	struct io_uring ring;
+	struct dmabuf buf;
+	int dev;
+	bool moving;
+	bool removals;			/* the drive is not only reset */
+	uint64_t registration;		/* which one requests were made for */
+	atomic_bool stop;
+	atomic_ulong completed, died, gone, renewed;
+} load;
+
+static void load_submit(unsigned int n)
+{
+	sqe_rw(&load.ring, n & 1, load.dev, 0, n * LEN, LEN, n * LEN, 0)->user_data =
+		load.registration << 8 | n;
+	if (io_uring_submit(&load.ring) != 1)
+		die("io_uring_submit");
+}
+
+/* With the drive as it is, or as it comes back; it may go while this looks. */
+static void load_renew(void)
+{
+	uint64_t end = now_ms() + PATIENCE_MS;
+	char name[64], ctrl[32];
+	int ret, dev;
+
+	ret = regbuf_dmabuf(&load.ring, 0, load.buf.fd, load.dev);
+	check(ret == 1 || load.removals, "load: register again: %d", ret);
+	while (ret != 1) {
+		if (now_ms() > end)
+			die("load: no drive to register with again: %d", ret);
+		usleep(10000);
+		if (!find_namespace(name, sizeof(name), ctrl, sizeof(ctrl)))
+			continue;
+		dev = open(name, O_RDWR | O_DIRECT | O_CLOEXEC);
+		if (dev < 0)
+			continue;
+		close(load.dev);
+		load.dev = dev;
+		ret = regbuf_dmabuf(&load.ring, 0, load.buf.fd, dev);
+	}
+	load.registration++;
+	load.renewed++;
+}
+
+/*
+ * A dead registration is ENODEV. A drive that goes is, some moments before, one
+ * of no size to the block layer, or a dead one: as for any other direct I/O.
+ */
+static void load_completed(int res, uint64_t registration)
+{
+	if (res == (int)LEN) {
+		load.completed++;
+	} else if (res == -ENODEV) {
+		load.died++;
+		if (registration == load.registration && !load.stop)
+			load_renew();
+	} else {
+		load.gone++;
+		check(load.removals && (!res || res == -ENOSPC || res == -EIO), "load: %d", res);
+	}
+}
+
+static void *load_run(void *unused)
+{
+	unsigned int n, in_flight = DEPTH;
+	struct io_uring_cqe *cqe;
+
+	for (n = 0; n < DEPTH; n++)
+		load_submit(n);
+	while (in_flight) {
+		uint64_t data;
+		int res;
+
+		if (io_uring_wait_cqe(&load.ring, &cqe))
+			die("io_uring_wait_cqe");
+		data = cqe->user_data;
+		res = cqe->res;
+		io_uring_cqe_seen(&load.ring, cqe);
+		load_completed(res, data >> 8);
+		if (load.stop)
+			in_flight--;
+		else
+			load_submit(data & 0xff);
+	}
+	return unused;
+}
+
+/* Wait until the load has so many registrations behind it, and its I/O completes. */
+static void load_goes_on(unsigned long renewed)
+{
+	uint64_t end = now_ms() + PATIENCE_MS;
+	unsigned long completed;
+
+	while (load.renewed < renewed && now_ms() < end)
+		usleep(1000);
+	completed = load.completed;
+	while (load.completed == completed && now_ms() < end)
+		usleep(1000);
+	if (now_ms() >= end)
+		die("load: %lu of %lu registrations, %lu I/O completed", load.renewed, renewed,
+		    load.completed);
+}
+
+static void load_start(bool moving, bool removals)
+{
+	load = (struct load){ .moving = moving, .removals = removals };
+	setup(&load.ring, &load.buf, &load.dev, 1, moving);
+	if (pthread_create(&load.thread, NULL, load_run, NULL))
+		die("pthread_create");
+	load_goes_on(0);
+}
+
+static void load_stop(const char *what, unsigned long times)
+{
+	load.stop = true;
+	pthread_join(load.thread, NULL);
+	printf("load: %lu %s: %lu I/O completed, %lu ENODEV, %lu on a drive that was going\n",
+	       times, what, load.completed, load.died, load.gone);
+	check(load.died >= times, "load: %lu %s, but %lu ENODEV", times, what, load.died);
+	io_uring_queue_exit(&load.ring);
+	if (load.moving)
+		dmabuf_settle(&load.buf);
+	dmabuf_destroy(&load.buf);
+	close(load.dev);
+}
+
+/*
  * An exporter that moves waits for I/O which only the reset brings back; the
  * reset must not wait for the exporter in turn.
  */
@@ -254,6 +405,7 @@ static void test_reset(unsigned int resets, bool moving)
 	int dev, ret, error = 0;
 
 	snprintf(file, sizeof(file), "/sys/class/nvme/%s/reset_controller", controller);
+	load_start(moving, false);
 	setup(&ring, &buf, &dev, 1, moving);
 	for (i = 0; i < resets; i++) {
 		ret = do_rw(&ring, false, dev, 0, 0, LEN, 0, 0);
@@ -268,12 +420,14 @@ static void test_reset(unsigned int resets, bool moving)
 		check(ret == -ENODEV, "after the reset: %d", ret);
 		ret = regbuf_dmabuf(&ring, 0, buf.fd, dev);
 		check(ret == 1, "register again: %d", ret);
+		load_goes_on(i + 1);
 	}
 	io_uring_queue_exit(&ring);
 	if (moving)
 		dmabuf_settle(&buf);
 	dmabuf_destroy(&buf);
 	close(dev);
+	load_stop("resets", resets);
 }
 
 static void take_away(bool remove)
@@ -306,9 +460,10 @@ static void test_removal(unsigned int removals)
 {
 	struct io_uring ring;
 	struct dmabuf buf;
-	unsigned int i, try;
+	unsigned int i;
 	int dev, ret, error = 0;
 
+	load_start(true, true);
 	for (i = 0; i < removals; i++) {
 		bool remove = i & 1, early = i & 2, moving = i & 4;
 
@@ -331,18 +486,88 @@ static void test_removal(unsigned int removals)
 			io_uring_queue_exit(&ring);
 		dmabuf_destroy(&buf);
 		close(dev);
-		/* Namespaces are scanned in the background. */
-		for (try = 0; try < 300 && !device_is_back(); try++)
-			usleep(100000);
-		if (try == 300)
-			die("the namespace of %s is not back", pci);
+		wait_for_device();
+		load_goes_on(i + 1);
 	}
+	load_stop("removals", removals);
 	setup(&ring, &buf, &dev, 1, false);
 	ret = do_rw(&ring, false, dev, 0, 0, LEN, 0, 0);
 	check(ret == (int)LEN, "when all is back: %d", ret);
 	io_uring_queue_exit(&ring);
 	dmabuf_destroy(&buf);
 	close(dev);
+}
+
+/* The drive comes back in another IOMMU mode, while it had the memory mapped in the old one. */
+static void test_mode(const char *mode, bool moving)
+{
+	unsigned char *before = aligned(LEN), *after = aligned(LEN);
+	char file[128], type[16] = "";
+	struct io_uring ring;
+	struct dmabuf buf;
+	int dev, ret, error;
+	FILE *f;
+
+	setup(&ring, &buf, &dev, 1, moving);
+	fill(before, LEN, 0x3a1 + moving);
+	memcpy(buf.map, before, LEN);
+	ret = do_rw(&ring, true, dev, 0, 0, LEN, FIRST, 0);
+	check(ret == (int)LEN, "before %s: %d", mode, ret);
+	submit_reads(&ring, dev, 0, DEPTH);
+	take_away(false);
+	reap(&ring, DEPTH, &error);
+
+	snprintf(file, sizeof(file), "/sys/bus/pci/devices/%s/iommu_group/type", pci);
+	ret = sysfs_write(file, mode);
+	check(!ret, "%s into %s: %d", mode, file, ret);
+	bring_back(false);
+	wait_for_device();
+	f = fopen(file, "r");
+	if (!f || fscanf(f, "%15s", type) != 1)
+		die("%s: %m", file);
+	fclose(f);
+	check(!strcmp(type, mode), "%s, not %s", type, mode);
+
+	ret = do_rw(&ring, false, dev, 0, 0, LEN, FIRST, 0);
+	check(ret == -ENODEV, "the old slot in mode %s: %d", mode, ret);
+	close(dev);
+	dev = dev_open(path);
+	ret = regbuf_dmabuf(&ring, 0, buf.fd, dev);
+	check(ret == 1, "register again in mode %s: %d", mode, ret);
+
+	memset(buf.map, 0, LEN);
+	ret = do_rw(&ring, false, dev, 0, 0, LEN, FIRST, 0);
+	check(ret == (int)LEN, "read in mode %s: %d", mode, ret);
+	check(!memcmp(buf.map, before, LEN), "read wrong data in mode %s", mode);
+	fill(after, LEN, 0x3b1 + moving);
+	memcpy(buf.map, after, LEN);
+	ret = do_rw(&ring, true, dev, 0, 0, LEN, FIRST, 0);
+	check(ret == (int)LEN, "write in mode %s: %d", mode, ret);
+	dev_pread(dev, before, LEN, FIRST);
+	check(!memcmp(before, after, LEN), "wrote wrong data in mode %s", mode);
+
+	io_uring_queue_exit(&ring);
+	if (moving)
+		dmabuf_settle(&buf);
+	dmabuf_destroy(&buf);
+	close(dev);
+	free(before);
+	free(after);
+}
+
+/* Each mode from another one; it was strict before, and is again. */
+static void test_modes(void)
+{
+	static const char *const modes[] = { "DMA-FQ", "identity", "DMA" };
+	const unsigned int nr = sizeof(modes) / sizeof(*modes);
+	unsigned int i;
+
+	load_start(true, true);
+	for (i = 0; i < 2 * nr; i++) {
+		test_mode(modes[i % nr], i >= nr);
+		load_goes_on(i + 1);
+	}
+	load_stop("changes of mode", i);
 }
 
 int main(int argc, char **argv)
@@ -368,6 +593,8 @@ int main(int argc, char **argv)
 	test_reset(resets - resets / 2, true);
 	nothing_left();
 	test_removal(removals);
+	nothing_left();
+	test_modes();
 	nothing_left();
 	return t_done();
 }

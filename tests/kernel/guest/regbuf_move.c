@@ -191,8 +191,7 @@ static int read_nowait(void)
 	struct io_uring_cqe *cqe;
 	int ret;
 
-	sqe_rw(&ring, false, drives[0], 0, 0, 4096, FIRST, 0);
-	ring.sq.sqes[(ring.sq.sqe_tail - 1) & *ring.sq.kring_mask].rw_flags = RWF_NOWAIT;
+	sqe_rw(&ring, false, drives[0], 0, 0, 4096, FIRST, 0)->rw_flags = RWF_NOWAIT;
 	if (io_uring_submit_and_wait(&ring, 1) != 1 || io_uring_wait_cqe(&ring, &cqe))
 		die("submit");
 	ret = cqe->res;

@@ -41,7 +41,8 @@ def _where(row: Row) -> list[str | Cell]:
     """The columns that say which point a row is."""
     p = point_of(row)
     # Loads are put in order by what they are, not by how they are spelt.
-    order = plan.RWS.index(p.rw) * 2.0 ** 80 + p.bs * 2.0 ** 40 + p.iodepth * 2.0 ** 16 + p.numjobs
+    load = plan.RWS.index(plan.mix(p.rw)[0])
+    order = load * 2.0 ** 80 + p.bs * 2.0 ** 40 + p.iodepth * 2.0 ** 16 + p.numjobs
     mode = plan.MODES.index(p.mode) if p.mode in plan.MODES else len(plan.MODES)
     return [Cell(p.mode, mode), plan.arm_name(p.arm, p.exporter), Cell(words.load(p), order)]
 

@@ -63,7 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--exporter", help=f"list of {', '.join(plan.EXPORTERS)}: who makes the "
                    "dma-buf; as in dma_heap:HEAP, drm:NODE, cuda:GPU, hip:GPU or fd:N where there "
                    "are several (default: udmabuf)")
-    p.add_argument("--rw", help=f"list of {', '.join(plan.RWS)} (default: randread)")
+    p.add_argument("--rw", help=f"list of {', '.join(plan.RWS)}, and mixes with "
+                   "their share of reads, as in randrw:70 (default: randread)")
     p.add_argument("--bs", help="list of block sizes (default: 4k)")
     p.add_argument("--iodepth", help="list of queue depths (default: 32)")
     p.add_argument("--numjobs", help="list of numbers of jobs (default: 1)")

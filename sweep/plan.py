@@ -16,6 +16,8 @@ ARMS = ("dmabuf", "fixed", "plain")
 CONTROL = "fixed"
 EXPORTERS = ("udmabuf", "dma_heap", "drm", "cuda", "hip", "fd")
 RWS = ("randread", "read", "randwrite", "write", "randrw", "rw")
+# These can be given with their share of reads, in percent: randrw:70, kept as randrw70.
+MIXES = ("randrw", "rw")
 NO_EXPORTER = "none"
 # What the proof and the check of a repeat take, by and large: five starts of fio.
 _PROOF_SECONDS = 3.0
@@ -54,6 +56,7 @@ class Point(NamedTuple):
     @property
     def writes(self) -> bool:
         return self.rw not in ("randread", "read")
+
 
 
 class Step(NamedTuple):
@@ -110,6 +113,28 @@ def arm_name(arm: str, exporter: str) -> str:
 def file_name(exporter: str) -> str:
     """An exporter, fit for a file name, and still to be told from the others."""
     return re.sub(r"[^A-Za-z0-9_]+", "-", exporter.replace("/dev/dri/", ""))
+
+
+def mix(rw: str) -> tuple[str, str]:
+    """A load as fio calls it, and its share of reads in percent, or nothing."""
+    m = re.fullmatch(rf"({'|'.join(MIXES)}):?([1-9][0-9]?)", rw)
+    return (m.group(1), m.group(2)) if m else (rw, "")
+
+
+def job_value(rw: str) -> str:
+    """For the line rw= of a job file; the share of reads is a line of its own below it."""
+    load, reads = mix(rw)
+    return f"{load}\nrwmixread={reads}" if reads else load
+
+
+def loads(text: str) -> list[str]:
+    """--rw as a list, each once, in the order given."""
+    words = [w.strip() for w in text.split(",")]
+    for word in words:
+        if ":" in word and not mix(word)[1]:
+            raise Misuse(f"--rw {word}: not a mix; as in randrw:70, for 70 % reads")
+    choose(",".join(mix(w)[0] for w in words), "--rw", RWS)
+    return list(dict.fromkeys("".join(mix(w)) for w in words if w))
 
 
 def choose(text: str, option: str, known: Iterable[str]) -> list[str]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep import exporters, fio, kmsg, paths, proof, stats, store, units
 from sweep.errors import Impossible, Misuse, Problem
-from sweep.plan import CONTROL, NO_EXPORTER, Plan, Point, Step
+from sweep.plan import CONTROL, NO_EXPORTER, Plan, Point, Step, job_value
 from sweep.station import Here, Part, Task
 from sweep.together import apart, file_prefix, together
 
@@ -168,8 +168,8 @@ class Runner:
 
     def _render(self, p: Point, stem: str, **more: str | int) -> str:
         values: dict[str, str | int] = {
-            "rw": p.rw, "bs": p.bs, "iodepth": p.iodepth, "numjobs": p.numjobs, "arm": p.arm,
-            "counters": stem + ".counters.json", **more}
+            "rw": job_value(p.rw), "bs": p.bs, "iodepth": p.iodepth, "numjobs": p.numjobs,
+            "arm": p.arm, "counters": stem + ".counters.json", **more}
         if p.exporter != NO_EXPORTER:
             values["exporter"] = exporters.job_value(p.exporter)
         return fio.render(self.job_text, values, self.plan.job)

@@ -45,7 +45,7 @@ def make_plan(axes: dict[str, str], mode_now: str, quick: bool) -> plan.Plan:
         plan.choose(axes["modes"], "--modes", plan.MODES)
     arms = plan.arms_with_exporters(plan.choose(axes["arms"], "--arms", plan.ARMS),
                                     exporters.choose(axes["exporter"]))
-    rws = plan.choose(axes["rw"], "--rw", plan.RWS)
+    rws = plan.loads(axes["rw"])
     sizes = list(dict.fromkeys(units.size(b, "--bs") for b in axes["bs"].split(",")))
     for b in sizes:
         if b % 512:

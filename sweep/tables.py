@@ -40,6 +40,10 @@ def _exporter(text: str) -> bool:
     return _word(text) and text.partition(":")[0] in (*plan.EXPORTERS, plan.NO_EXPORTER)
 
 
+def _rw(text: str) -> bool:
+    return plan.mix(text)[0] in plan.RWS and ":" not in text
+
+
 def _or_nothing(kind: Kind) -> Kind:
     return lambda text: not text or kind(text)
 
@@ -50,7 +54,7 @@ def _of(*words: str) -> Kind:
 
 _MAYBE = _or_nothing(_number)
 _COUNTED = _or_nothing(_count)
-_arm, _rw = _of(*plan.ARMS), _of(*plan.RWS)
+_arm = _of(*plan.ARMS)
 
 POINTS: dict[str, Kind] = {
     "repeat": _count, "iommu_mode": _word, "mode_before": _or_nothing(_word),

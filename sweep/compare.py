@@ -122,7 +122,7 @@ def two_runs(a: Side, b: Side, anyway: bool) -> tuple[Told, list[Line]]:
     noun, way = sides.NOUNS[a.kind]
     absolute = sides.absolute(a, b)
     head = ("mode", "arm", "load", *(("A", "B", "B/A") if absolute else ()), "A vs fixed",
-            "B vs fixed", "B/A of vs fixed")
+            "B vs fixed", "B/A of these")
     body = []
     for x in found:
         shown = (_figure(a.kind, x.a), _figure(a.kind, x.b), table.span(x.ratio)) \

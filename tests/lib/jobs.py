@@ -38,7 +38,7 @@ def run(job: Path, device: str, values: dict[str, str | None] | None = None,
         file.write_text(changed(text, {**SHORT, "counters": str(counters), **(values or {})}))
         done = subprocess.run(
             [*prefix, config()["FIO"], "--eta=never", "--output-format=json", f"--output={out}",
-             file], cwd=TOP, env={**environment(), "DEVICE": device}, text=True, timeout=100,
+             file], cwd=TOP, env={**environment(), "DEVICE": device}, text=True, timeout=300,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         said = out.read_text() if out.exists() else ""
         assert done.returncode == 0 and "got signal" not in done.stdout, (job.name, done, said)

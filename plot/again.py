@@ -46,6 +46,8 @@ def sweep(env: dict[str, Any], made: plan.Plan) -> str:
     if made.precision:
         most = max(s.repeat for s in made.steps) + 1
         words += ["--precision", f"{made.precision:g}", "--most", str(most)]
+    if made.steadystate:
+        words += ["--steadystate", made.steadystate]
     if made.check_ios < _CHECKED:
         words.append("--quick")
     return " ".join(words)

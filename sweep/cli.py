@@ -74,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
                    "within P of it, as in 2%% (default: --repeat is all)")
     p.add_argument("--most", metavar="N", help="with --precision: repeats of a point at most "
                                                "(default: 30)")
+    p.add_argument("--steadystate", metavar="C,S", help="for writes: a timed run ends when fio's "
+                   "criterion C has held for S seconds, as in iops:2%%,60; that is waited for "
+                   "--runtime at most, and a repeat that did not reach it is marked")
     p.add_argument("--seed", help="of the order of the arms (default: drawn, kept in plan.json)")
     preset = p.add_mutually_exclusive_group()
     preset.add_argument("--quick", action="store_true", help="short runs: minutes")

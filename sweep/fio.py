@@ -36,6 +36,8 @@ class Run(NamedTuple):
     lat_p999_ns: float
     counters: Json
     json: Json
+    # fio's judgement, where the job asked for one.
+    steady: Json
 
 
 class Failed(Problem):
@@ -168,6 +170,16 @@ def add_up(counters: list[Json]) -> Json:
     return total
 
 
+def _steady(every: list[Json]) -> Json:
+    """`attained`, by all jobs, `criterion` as it was found, and `iops` in the window."""
+    found = [s for s in (j.get("steadystate") for j in every) if isinstance(s, dict)]
+    if not found:
+        return {}
+    return {"attained": all(s.get("attained") for s in found),
+            "criterion": ", ".join(str(s.get("criterion")) for s in found),
+            "iops": sum(float(s.get("data", {}).get("iops_mean", 0)) for s in found)}
+
+
 def parse(doc: Json, counters: list[Json]) -> Run:
     """Figures out of fio's JSON, all jobs together.
 
@@ -184,7 +196,7 @@ def parse(doc: Json, counters: list[Json]) -> Run:
         bw_bytes=sum(_number(s, "bw_bytes", where) if "bw_bytes" in s
                      else 1024 * _number(s, "bw", where) for where, s in sides),
         lat_p50_ns=worst(50), lat_p99_ns=worst(99), lat_p999_ns=worst(99.9),
-        counters=add_up(counters), json=doc)
+        counters=add_up(counters), json=doc, steady=_steady(jobs(doc)))
 
 
 def messages(text: str) -> str:

@@ -83,6 +83,8 @@ class Plan(NamedTuple):
     precision: float = 0.0
     # The modes wait for boots; those of one boot are run by themselves.
     reboot: bool = False
+    # fio's criterion and its window in seconds, as in iops:2%,60: timed runs end when it is met.
+    steadystate: str = ""
 
     @property
     def points(self) -> list[Point]:
@@ -125,6 +127,15 @@ def job_value(rw: str) -> str:
     """For the line rw= of a job file; the share of reads is a line of its own below it."""
     load, reads = mix(rw)
     return f"{load}\nrwmixread={reads}" if reads else load
+
+
+def steady(text: str) -> tuple[str, int]:
+    """fio's criterion, and its window in seconds, of --steadystate."""
+    m = re.fullmatch(r"((?:iops|bw)(?:_slope)?:\d+(?:\.\d+)?%),([1-9]\d{0,4})", text)
+    if not m:
+        raise Misuse(f"--steadystate {text}: not a criterion of fio's and a window in seconds, as "
+                     "in iops:2%,60 (or bw, iops_slope, bw_slope)")
+    return m.group(1), int(m.group(2))
 
 
 def loads(text: str) -> list[str]:

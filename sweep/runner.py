@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweep import exporters, fio, kmsg, paths, proof, stats, store, units
 from sweep.errors import Impossible, Misuse, Problem
-from sweep.plan import CONTROL, NO_EXPORTER, Plan, Point, Step, job_value
+from sweep.plan import CONTROL, NO_EXPORTER, Plan, Point, Step, job_value, steady
 from sweep.station import Here, Part, Task
 from sweep.together import apart, file_prefix, together
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _TIMEOUT_MARGIN = 300.0
 _PAGE = 4096
 _MOST_BYTES = 4 << 30
+# How the reason of a repeat begins that is good but for that.
+UNSTEADY = "no steady state"
 
 
 class Runner:
@@ -122,7 +124,8 @@ class Runner:
         for host, share in shares.items():
             doubts = self._doubts(p, share, heard.get(host, []), raw, stem)
             reasons += [(f"{host}: " if host else "") + doubt for doubt in doubts]
-            share["reason"] = "; ".join([*share.pop("failed", []), *doubts])
+            share["reason"] = "; ".join([*share.pop("failed", []), *doubts]) \
+                or share.get("note", "")
         row.update(together(list(shares.values())))
         if list(shares) != [""]:
             row["hosts"] = shares
@@ -130,6 +133,7 @@ class Runner:
         if reasons:
             row["status"], row["reason"] = "void", "; ".join(reasons)
         else:
+            row["reason"] = next((s["note"] for s in shares.values() if "note" in s), "")
             self._worked.add((p.arm, p.exporter))
         for share in shares.values():
             share["status"] = row["status"]
@@ -199,11 +203,18 @@ class Runner:
 
     def _measure(self, p: Point, stem: str, shares: dict[str, dict[str, Any]]) -> None:
         """Fills each machine's share; raises Problem with what is known so far in them."""
-        task = Task("timed", self.plan.ramp_ms / 1000, self.plan.runtime_ms / 1000)
+        seconds = self.plan.runtime_ms / 1000
+        task = Task("timed", self.plan.ramp_ms / 1000, seconds)
+        runtime = f"{self.plan.runtime_ms}ms"
+        if self.plan.steadystate:
+            criterion, window = steady(self.plan.steadystate)
+            runtime += f"\nsteadystate={criterion}\nsteadystate_duration={window}s"
+            # So long it lasts in any case.
+            task = task._replace(runtime_s=window)
         for part in self._run(f"{stem}/timed", self._render(
-                p, f"{stem}/timed", time_based=1, runtime=f"{self.plan.runtime_ms}ms",
+                p, f"{stem}/timed", time_based=1, runtime=runtime,
                 ramp_time=f"{self.plan.ramp_ms}ms", io_size=0), task,
-                task.ramp_s + task.runtime_s, shares):
+                task.ramp_s + seconds, shares):
             assert part.run
             share = shares[part.host]
             per_byte = part.found["cpu_ns_per_byte"]
@@ -212,8 +223,19 @@ class Runner:
             self._same_engine(part)
             for key in ("ios", "iops", "bw_bytes", "lat_p50_ns", "lat_p99_ns", "lat_p999_ns"):
                 share[key] = getattr(part.run, key)
+            if self.plan.steadystate:
+                self._steady(share, part.run.steady)
         self._prove(p, stem, shares)
         self._check(p, f"{stem}/check", shares)
+
+    def _steady(self, share: dict[str, Any], found: dict[str, Any]) -> None:
+        """The figures of the window in which it was steady; or that there was none."""
+        if found.get("attained") and found["iops"]:
+            share["bw_bytes"] *= found["iops"] / share["iops"]
+            share["iops"] = found["iops"]
+        else:
+            share["note"] = (f"{UNSTEADY} ({self.plan.steadystate}) in "
+                             f"{self.plan.runtime_ms / 1000:.0f} s: {found.get('criterion', '?')}")
 
     def _same_engine(self, part: Part) -> None:
         """One engine from the first repeat to the last, on every machine."""
@@ -283,6 +305,8 @@ def _progress(n: int, total: int, row: dict[str, Any], iops: dict[int, float],
             f", {maps:.2f} maps/IO" if maps is not None else "")
     else:
         what = f"VOID: {row['reason']}"
+    if row["status"] == "ok" and row.get("reason"):
+        what += f", {row['reason']}"
     tail = f" (left: {units.human_time(left)})" if n < total else ""
     sys.stderr.write(f"[{n}/{total}] {row['raw'].removeprefix('raw/')}: {what}{tail}\n")
     sys.stderr.flush()

@@ -10,7 +10,7 @@ from typing import Any
 from sweep import content, exporters, fio, iommu, modes, paths, plan, stats, store, table, units
 from sweep.errors import Misuse, Problem
 from sweep.fleet import Fleet
-from sweep.runner import Runner
+from sweep.runner import UNSTEADY, Runner
 from sweep.session import VM_DEV, in_vm
 from sweep.station import Here, Task
 
@@ -21,7 +21,7 @@ _VM_DRIVE = "256M"
 _HOSTS_RAMP_MS = 2000
 _DEFAULT = {"modes": ",".join(plan.MODES), "arms": "fixed,dmabuf", "exporter": "udmabuf",
             "rw": "randread", "bs": "4k", "iodepth": "32", "numjobs": "1", "repeat": "6",
-            "runtime": "10", "precision": "0", "most": "30"}
+            "runtime": "10", "precision": "0", "most": "30", "steadystate": ""}
 _PRESETS = {
     "quick": {"runtime": "1"},
     # As far as it is known: results/published/ says what is not. Size, depth and jobs are the
@@ -66,10 +66,15 @@ def make_plan(axes: dict[str, str], mode_now: str, quick: bool) -> plan.Plan:
         runtime_ms = 0
     if not 100 <= runtime_ms <= 86_400_000:
         raise Misuse(f"--runtime {axes['runtime']}: not a number of seconds from 0.1 to 86400")
+    judged = axes.get("steadystate", "")
+    if judged and plan.steady(judged)[1] * 1000 > runtime_ms:
+        raise Misuse(f"--steadystate {judged}: its window is longer than --runtime "
+                     f"{axes['runtime']}, which is how long it is waited for")
     cells = [(rw, b, d, j) for rw in rws for b in sizes for d in depths for j in jobs]
     return plan.Plan(_JOB, runtime_ms, min(max(runtime_ms // 5, 300), 2000),
                      2048 if quick else 16384, 8192 if quick else 65536, repeats,
-                     plan.order(modes, arms, cells, most, seed), seed, precision)
+                     plan.order(modes, arms, cells, most, seed), seed, precision,
+                     steadystate=judged)
 
 
 def _precision(text: str) -> float:
@@ -86,7 +91,9 @@ def _precision(text: str) -> float:
 def _announcement(made: plan.Plan) -> str:
     """What is about to be run, and how long that takes."""
     more = f", more until ratios are known to {made.precision:.2g}" if made.precision else ""
-    return (f"{len(made.points)} points, {made.repeats} repeats of each{more}: "
+    writes = "" if made.steadystate or not any(p.writes for p in made.points) else \
+        "writes are not judged for a steady state; see --steadystate\n"
+    return (f"{writes}{len(made.points)} points, {made.repeats} repeats of each{more}: "
             f"{'at least ' if more else ''}about {units.human_time(made.seconds)}\n")
 
 
@@ -97,6 +104,7 @@ def headline(folder: store.Folder, rows: list[store.Row]) -> str:
     if few and stats.coverage(few) < 0.95:
         out.append(f"With {few} repeats no interval holds the true median with more than "
                    f"{100 * stats.coverage(few):.0f} % certainty.")
+    out += _unsteady(folder.rows())
     facts = folder.env()
     if facts.get("emulated_drive"):
         out.append("Emulated drive: ratios and proofs stand, absolute IOPS say nothing of real "
@@ -105,6 +113,16 @@ def headline(folder: store.Folder, rows: list[store.Row]) -> str:
         out.append(f"{100 * facts['empty_share']:.0f} % of the drive's blocks hold zeros, as those "
                    "that were never written do: reads of them measure little; see --destroy-data.")
     return "\n".join(out)
+
+
+def _unsteady(rows: list[store.Row]) -> list[str]:
+    """Points with repeats that fio found no steady state in, a line for each."""
+    found: dict[plan.Point, int] = {}
+    for r in rows:
+        if r["status"] == "ok" and r["reason"].startswith(UNSTEADY):
+            found[store.point_of(r)] = found.get(store.point_of(r), 0) + 1
+    return [f"{p.name}: {UNSTEADY} in {n} repeat{'s' if n > 1 else ''}: its figures depend on what "
+            "went before" for p, n in found.items()]
 
 
 def _show(folder: store.Folder, rows: list[store.Row]) -> None:

@@ -118,7 +118,7 @@ def _queue(side: Side) -> dict[str, str]:
 
 
 def _planned(name: str, unit: str = "") -> Callable[[Side], str]:
-    return lambda side: f"{getattr(side.plan, name)}{unit}" if side.plan else \
+    return lambda side: f"{getattr(side.plan, name) or 'none'}{unit}" if side.plan else \
         "-" if side.kind == "cost" else UNKNOWN
 
 
@@ -145,6 +145,7 @@ _OBJECTS: tuple[tuple[str, Callable[[Side], str]], ...] = (
     ("emulator", fact("vm", "qemu")), ("host's CPU", fact("vm", "host_cpu")),
     ("filled before", fact("prefilled")), ("fio", fact("fio")), ("engine", fact("engine")),
     ("timed run", _planned("runtime_ms", " ms")), ("ramp", _planned("ramp_ms", " ms")),
+    ("steady state", _planned("steadystate")),
     ("host", fact("host")), ("date", lambda s: fact("started")(s)[:10]),
 )
 

@@ -16,8 +16,9 @@ _COST = {"rw": "randread", "numjobs": "1", "status": "ok"}
 class Data:
     """The good repeats of a run. A point without one is not in it, and so reaches no figure."""
 
-    def __init__(self, rows: list[Row]) -> None:
-        """ROWS: of points.csv, void ones too."""
+    def __init__(self, rows: list[Row], counted: bool = False) -> None:
+        """ROWS: of points.csv, void ones too. COUNTED: so that one repeat is as good as many."""
+        self.counted = counted
         self._good: dict[Point, list[Row]] = {}
         for r in rows:
             if r["status"] == "ok":
@@ -53,7 +54,7 @@ class Data:
 
 def of_cost(runs: list[Row]) -> Data:
     """RUNS: of a cost run's runs.csv."""
-    return Data([{**_COST, **r} for r in runs])
+    return Data([{**_COST, **r} for r in runs], counted=True)
 
 
 def arms(points: Iterable[Point]) -> list[tuple[str, str]]:

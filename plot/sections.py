@@ -37,24 +37,24 @@ def _ratio(row: Row) -> Cell:
     return Cell(table.ratio(row), float(row["ratio"]) if row["ratio"] else None)
 
 
-def _where(row: Row) -> list[str | Cell]:
-    """The columns that say which point a row is."""
-    p = point_of(row)
+def _where(rows: Sequence[Row]) -> list[list[str | Cell]]:
+    """The columns that say which point each row is."""
+    points = [point_of(r) for r in rows]
     # Loads are put in order by what they are, not by how they are spelt.
-    load = plan.RWS.index(plan.mix(p.rw)[0])
-    order = load * 2.0 ** 80 + p.bs * 2.0 ** 40 + p.iodepth * 2.0 ** 16 + p.numjobs
-    mode = plan.MODES.index(p.mode) if p.mode in plan.MODES else len(plan.MODES)
-    return [Cell(p.mode, mode), plan.arm_name(p.arm, p.exporter), Cell(words.load(p), order)]
+    loads = sorted({p[3:] for p in points})
+    modes = [*plan.MODES, *(p.mode for p in points)]
+    return [[Cell(p.mode, modes.index(p.mode)), plan.arm_name(p.arm, p.exporter),
+             Cell(words.load(p), loads.index(p[3:]))] for p in points]
 
 
 def _results(rows: Sequence[Row]) -> Table:
-    body = [[*_where(r),
+    body = [[*where,
              number(r["iops"], "{:.0f}")._replace(text=units.human(float(r["iops"]))) if r["iops"]
              else Cell("void", None),
              _range(r, "iops_lo", "iops_hi"), _ratio(r),
              number(r["bw_bytes"], "{:.0f}", 1e6), number(r["cpu_ns_per_io"], "{:.1f}", 1e3),
              *(number(r[f"lat_{p}_ns"], "{:.0f}", 1e3) for p in ("p50", "p99", "p999"))]
-            for r in rows]
+            for where, r in zip(_where(rows), rows)]
     return Table(("mode", "arm", "load", "IOPS", "95 %", "ratio to fixed", "MB/s", "CPU µs/IO",
                   "p50 µs", "p99 µs", "p99.9 µs"), body,
                  brief=(_ROWS, "all of them are in summary.csv"))
@@ -63,10 +63,10 @@ def _results(rows: Sequence[Row]) -> Table:
 def _proofs(rows: Sequence[Row]) -> Table:
     return Table(("mode", "arm", "load", "effective mode", "good repeats", "maps/IO", "unmaps/IO",
                   "EAGAIN", "short", "errors", "mismatches"),
-                 [[*_where(r), r["effective_mode"], number(r["repeats"], "{:.0f}"),
+                 [[*where, r["effective_mode"], number(r["repeats"], "{:.0f}"),
                    number(r["maps_per_io"]), number(r["unmaps_per_io"]),
                    *(number(r[k], "{:.0f}") for k in ("eagain", "short", "errors", "mismatches"))]
-                  for r in rows], brief=(_ROWS, "all of them are in summary.csv"))
+                  for where, r in zip(_where(rows), rows)], brief=(_ROWS, "all of them are in summary.csv"))
 
 
 def _sweep_warnings(env: dict[str, Any], rows: Sequence[Row],
@@ -169,12 +169,13 @@ def _cost(folder: Folder) -> tuple[str, list[Figure], list[Block]]:
         raise Problem(f"report {folder.path}: runs.csv has no rows")
     cost.check_regime(runs)
     drawn = figures.of_cost(env, of_cost(runs))
-    body = [[*_where({"rw": "randread", "numjobs": "1", **r}), number(r["instructions_per_io"],
-                                                                      "{:.0f}"),
+    rows = cost.summary(runs)
+    places = _where([{"rw": "randread", "numjobs": "1", **r} for r in rows])
+    body = [[*where, number(r["instructions_per_io"], "{:.0f}"),
              f"{float(r['lo']):.0f}..{float(r['hi']):.0f}" if r["lo"] else "-", _ratio(r),
              r["effective_mode"], number(r["repeats"], "{:.0f}"),
              number(r["switches_per_io"], "{:.4f}"), number(r["drive_interrupts_per_io"], "{:.4f}")]
-            for r in cost.summary(runs)]
+            for where, r in zip(places, rows)]
     return drawn[0].title, drawn, [
         Figures(folder, drawn), Warnings(_kernel_note(env)),
         Table(("mode", "arm", "load", "instructions/IO", "range", "ratio to fixed",

@@ -64,6 +64,7 @@ def compared(data: Data, points: Iterable[Point], key: str) -> str:
     told = []
     for arm, by_mode in arms.items():
         apart, same, fixed = [], [], " fixed"
+        unsure = not data.counted and all(r.lo is None for some in by_mode.values() for r in some)
         for mode, every in by_mode.items():
             # One of too few repeats says nothing where others say something.
             found = [r for r in every if r.lo is not None] or every
@@ -76,7 +77,7 @@ def compared(data: Data, points: Iterable[Point], key: str) -> str:
         if same:
             whom = "" if apart else f"between {arm} and fixed "
             parts.append(f"{NO_DIFFERENCE} {whom}{in_modes(*same)}")
-        told.append("; ".join(parts))
+        told.append("; ".join([*parts, *(["too few repeats to be sure"] if unsure else [])]))
         # The others are in the picture.
         if arm == "dmabuf":
             return told[-1]

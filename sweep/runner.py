@@ -58,7 +58,7 @@ class Runner:
         for i, step in enumerate(todo):
             if step.repeat >= self.plan.repeats and self._settled(step):
                 continue
-            row = self.step(step)
+            row = self._step(step)
             self.folder.add_row(row)
             for part in row.get("hosts", {}).values():
                 self.folder.add_host_row({**row, **part})
@@ -68,10 +68,22 @@ class Runner:
             ran += 1
             left = (time.monotonic() - began) / ran * (len(todo) - i - 1)
             _progress(i + 1, len(todo), row, self._iops.get(step.point, {}), left)
-            if self.machines.lost:
-                raise Problem(f"{self.machines.lost}; --resume {self.folder.path} goes on where it "
-                              "was, once that is there again")
+            self._go_on()
         return void
+
+    def _step(self, step: Step) -> dict[str, Any]:
+        """One repeat; says how to go on where a machine is lost between two runs of fio."""
+        try:
+            return self.step(step)
+        except Problem:
+            self._go_on()
+            raise
+
+    def _go_on(self) -> None:
+        """Ends the sweep if a machine is lost."""
+        if self.machines.lost:
+            raise Problem(f"{self.machines.lost}; --resume {self.folder.path} goes on where it "
+                          "was, once that is there again")
 
     def _note(self, row: dict[str, Any]) -> None:
         """Keeps what a repeat found."""

@@ -2,6 +2,7 @@
 """Debian's archive, also those of its suites that the machine is not configured for."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -59,3 +60,21 @@ def suites(folder: Path, kind: str, names: Iterable[str]) -> Iterator[list[str]]
                    f"Dir::Cache={work}/cache", "-o", "Acquire::Languages=none"]
         apt_get(folder, options, "update")
         yield options
+
+
+def tarball(folder: Path, package: str, suite: str) -> Path:
+    """The newest tarball of a package's own source in a folder, fetched where there is none."""
+    def there(where: Path) -> list[Path]:
+        return sorted(where.glob(f"{package}_*.orig.tar.*z"),
+                      key=lambda path: [int(n) for n in re.findall(r"\d+", path.name)])
+
+    if not there(folder):
+        with suites(folder, "deb-src", [suite]) as options, \
+                tempfile.TemporaryDirectory(dir=folder) as work:
+            apt_get(Path(work), options, "source", "--download-only", "--tar-only", package)
+            for path in there(Path(work)):
+                path.rename(folder / path.name)
+    found = there(folder)
+    if not found:
+        raise Unavailable(f"apt-get source {package}: no tarball came")
+    return found[-1]

@@ -15,6 +15,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TextIO
 
+from builder.checker import find_sparse
 from builder.common import Progress, die, run as run_command
 from builder.compile import check_warnings, compile_kernel, configure, make_env
 from builder.source import files_of, put_patches
@@ -29,8 +30,6 @@ WITHOUT = {
 }
 # What kernel/vm's configuration does without, but the series touches.
 WITH = {"CONFIG_BLK_DEV_INTEGRITY": "CONFIG_BLK_DEV_INTEGRITY=y"}
-# What the kernel says of a sparse that is not good enough for it, and goes on without.
-OLD_SPARSE = "is not available or not up to date"
 # New files are in folders that MAINTAINERS covers, by patterns that checkpatch does not look at.
 IGNORE = "FILE_PATH_CHANGES"
 
@@ -45,6 +44,7 @@ class Series:
         self.tree, self.patches, self.asked = tree, patches, {**asked, **WITH}
         self.jobs, self.log, self.progress = jobs, log, progress
         self.src, self.obj = tree / "src", tree / "obj"
+        self.checker = find_sparse(self.src, progress)
 
     def sources(self, patches: list[Path]) -> list[str]:
         """The C files that patches touch and that are there now."""
@@ -75,15 +75,16 @@ class Series:
             return Counter()
         done = subprocess.run(
             ["nice", "make", "-C", str(self.src), f"O={self.obj}", f"-j{self.jobs}", "C=2",
-             *(re.sub(r"\.c$", ".o", name) for name in sources)], env=make_env(), check=False,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            errors="replace")
+             f"CHECK={self.checker}", *(re.sub(r"\.c$", ".o", name) for name in sources)],
+            env=make_env(), check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, errors="replace")
         self.log.write(done.stdout)
         self.log.flush()
         if done.returncode:
             die(f"--each: sparse failed: see {self.log.name}")
-        if OLD_SPARSE in done.stdout:
-            self.progress.step("this sparse is too old for this kernel: NOT checked by it")
+        for name in sources:
+            if not re.search(rf"^  CHECK   (.*/)?{re.escape(name)}$", done.stdout, re.MULTILINE):
+                die(f"--each: sparse did not look at {name}: see {self.log.name}")
         said: Counter[str] = Counter()
         for line in done.stdout.splitlines():
             match = re.match(r"(\S+?):\d+:\d+: (.*(?:warning|error): .*)", line)
@@ -104,8 +105,6 @@ class Series:
 def run(origin: Path, patches: list[Path], asked: dict[str, str], jobs: int,
         progress: Progress) -> None:
     """Leave with an error where the series does not hold."""
-    if not shutil.which("sparse"):
-        die("sparse: not installed: run ./configure --install-deps")
     tree = origin / "each"
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir()

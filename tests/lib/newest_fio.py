@@ -3,7 +3,6 @@
 
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -24,31 +23,13 @@ CONFIGURE = ("--disable-native", "--disable-numa", "--disable-rdma", "--disable-
              "--disable-libzbc", "--disable-tcmalloc", "--disable-dfs", "--disable-lex")
 
 
-def _number(path: Path) -> tuple[int, ...]:
-    """For sorting: the version in a tarball's name."""
-    found = re.match(r"fio_(\d+(?:\.\d+)*)\.orig\.tar\.", path.name)
-    return tuple(int(part) for part in found.group(1).split(".")) if found else ()
-
-
-def _tarballs(folder: Path) -> list[Path]:
-    return sorted((path for path in folder.glob("fio_*.orig.tar.*z") if _number(path)),
-                  key=_number)
-
-
 def _source(folder: Path) -> Path:
     """The newest tarball in the folder, fetched where there is none, or the test's end."""
-    if not _tarballs(folder):
-        try:
-            with archive.suites(folder, "deb-src", [SUITE]) as options, \
-                    tempfile.TemporaryDirectory(dir=folder) as work:
-                archive.apt_get(Path(work), options, "source", "--download-only", "--tar-only",
-                                "fio")
-                for path in _tarballs(Path(work)):
-                    path.rename(folder / path.name)
-        except archive.Unavailable as err:
-            skip(f"fio's source cannot be had from Debian's {SUITE}: {err}; fetch the tarball "
-                 f"fio_VERSION.orig.tar.gz into {folder}")
-    return _tarballs(folder)[-1]
+    try:
+        return archive.tarball(folder, "fio", SUITE)
+    except archive.Unavailable as err:
+        skip(f"fio's source cannot be had from Debian's {SUITE}: {err}; fetch the tarball "
+             f"fio_VERSION.orig.tar.gz into {folder}")
 
 
 def newest_fio() -> Path:

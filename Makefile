@@ -133,14 +133,16 @@ check: deps
 	$(Q)$(MAKE) kernel
 	$(Q)tests/run
 
-# The kernel tests in their long form, on a kernel that watches itself, with the lines of the series
-# that they reach. Hours.
+# The tests that have a long form, in it; those of the series on a kernel that watches itself, with the
+# lines that they reach, and in the short form on the other release. Hours.
 check-kernel: deps
 	$(Q)$(MAKE) all $(C_TESTS) $(GUEST_TESTS)
 	$(Q)$(MAKE) kernel
 	$(Q)rm -rf build/tests/coverage
-	$(Q)tests/run --long kernel/cost_flat kernel/cost_unpatched kernel/iommu_kinds engine/vm_pools \
-		engine/speed
+	$(Q)tests/run --long kernel/cost_flat kernel/cost_unpatched kernel/iommu_kinds \
+		engine/newest_fio engine/speed engine/starts engine/vm_left engine/vm_pools \
+		engine/vm_storm engine/vm_verify
+	$(Q)kernel=$$(kernel/build --release 7.3) && KERNEL=$$kernel tests/run 'kernel/regbuf_*'
 	$(Q)kernel=$$(kernel/build --debug) && KERNEL=$$kernel COVERAGE=$(CURDIR)/build/tests/coverage \
 		tests/run --long 'kernel/regbuf_*' 'kernel/build_*' && \
 		tests/kernel/_coverage "$${kernel%/*}/coverage" build/tests/coverage

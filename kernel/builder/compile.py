@@ -116,10 +116,15 @@ def compile_kernel(src: Path, obj: Path, suffix: str, jobs: int, profiled: set[s
     return warnings
 
 
+def sources_in(folder: Path) -> list[Path]:
+    """A module's sources; not the one that a module which was compiled there leaves."""
+    return [*folder.glob("Kbuild"), *sorted(path for path in folder.glob("*.[ch]")
+                                            if not path.name.endswith(".mod.c"))]
+
+
 def module_sources() -> list[Path]:
     """What kernel/modules is compiled from; nothing where there is none."""
-    folder = HERE / "modules"
-    return [*folder.glob("Kbuild"), *sorted(folder.glob("*.[ch]"))]
+    return sources_in(HERE / "modules")
 
 
 def compile_module(src: Path, obj: Path, log: TextIO) -> Path | None:
@@ -128,8 +133,8 @@ def compile_module(src: Path, obj: Path, log: TextIO) -> Path | None:
         return None
     work = obj.with_name(f"{obj.name}-modules")
     work.mkdir(exist_ok=True)
-    for path in module_sources():
-        sync_file(path, work / path.name)
+    for path in (*module_sources(), *sources_in(work)):  # and remove what is no source any more
+        sync_file(HERE / "modules" / path.name, work / path.name)
     make(src, obj, [f"M={work}", "KCFLAGS=-Werror", "modules"], log, make_env())
     return work / MODULE
 

@@ -37,6 +37,7 @@ struct dmabuf_test_pages {
  * @devfn: likewise: device << 3 | function
  * @bar: 0 to 5
  * @flags: DMABUF_TEST_BAR_*
+ * @reserved: must be 0
  * @fd: returns the dma-buf
  * @id: returns the name of the buffer's folder in debugfs
  */

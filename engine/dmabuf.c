@@ -466,6 +466,10 @@ static char *fio_dmabuf_errdetails(COMPAT_ERRDETAILS(io_u))
 		text = "the device is gone, or its controller was reset, which ends the "
 		       "registration of a dma-buf: run the job again";
 		break;
+	case ENODATA:
+		text = "the drive's medium failed; continue_on_error alone goes on after EIO, for "
+		       "this it needs ignore_error=61,61,61 too";
+		break;
 	case EREMOTEIO:
 		text = "the drive does not reach that memory; fio-dmabuf probe says which does "
 		       "(peer_to_peer)";

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <zbd.h>
+
 #include "files.h"
 
 static int open_compare_fd(struct thread_data *td, struct fio_file *f, struct target *t)
@@ -63,6 +65,27 @@ int files_close(struct thread_data *td, struct fio_file *f)
 		t->compare_fd = -1;
 	}
 	return generic_close_file(td, f);
+}
+
+/*
+ * A request that finds its dma-buf not mapped, as the first ones do, waits in a worker, and others
+ * overtake it; a zone has to be written in order.
+ */
+static int check_zones(struct thread_data *td)
+{
+	struct dmabuf_options *o = td->eo;
+	struct fio_file *f;
+	unsigned int i;
+
+	if (o->arm != ARM_DMABUF || !td_write(td) || td->o.iodepth == 1)
+		return 0;
+	for_each_file(td, f, i) {
+		if (f->zbd_info && f->zbd_info->model == ZBD_HOST_MANAGED)
+			return complain(td, -EINVAL, "iodepth=%u: %s is zoned, and with arm=dmabuf "
+					"writes can overtake each other; take iodepth=1, and more "
+					"jobs (numjobs)", td->o.iodepth, f->file_name);
+	}
+	return 0;
 }
 
 /*
@@ -129,7 +152,7 @@ int files_prepare(struct thread_data *td, struct dmabuf_data *dd)
 		dd->targets[i].compare_fd = -1;
 		FILE_SET_ENG_DATA(f, &dd->targets[i]);
 	}
-	return dd->hold ? hold_files(td, dd) : 0;
+	return check_zones(td) || (dd->hold && hold_files(td, dd));
 }
 
 void files_free(struct dmabuf_data *dd)

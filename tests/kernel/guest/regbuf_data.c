@@ -6,6 +6,8 @@
  *
  * regbuf_data udmabuf|huge|pagesN DEVICE: the memory is that of a udmabuf, from
  * huge pages, or in chunks of 2^N pages in no order.
+ *
+ * regbuf_data lists DEVICE: commands by more PRPs than QEMU's drive takes.
  */
 #include <linux/fs.h>
 #include <sys/ioctl.h>
@@ -31,12 +33,14 @@ static const unsigned int lengths[] = {
 };
 
 /*
- * Where a PRP list of 4 KiB ends: in one command these take 2 lists, filled to
- * the last entry, 3, 4 and 5.
+ * Where a PRP list of 4 KiB ends: by PRPs, in one command, the first takes 2
+ * lists, at an offset filled to the last entry, the others 3, 4 and 5. QEMU's
+ * drive fails a command of more than 1024 pieces: of these only the first has
+ * its data looked at by PRPs, the others by SGLs.
  */
 static const unsigned int large[] = {
-	4 * MIB - 4096, 4 * MIB, 4 * MIB + 4096, 6 * MIB - 4096, 6 * MIB, 8 * MIB - 8192,
-	8 * MIB - 512, 8 * MIB,
+	4 * MIB - 4096, 4 * MIB + 4096, 6 * MIB - 4096, 6 * MIB, 8 * MIB - 8192, 8 * MIB - 512,
+	8 * MIB,
 };
 
 static struct io_uring ring;
@@ -186,6 +190,31 @@ static void test_large(void)
 	}
 }
 
+/* What the drive refuses has its lists made and freed all the same, and nothing is transferred. */
+static void test_lists(void)
+{
+	const unsigned int n = sizeof(large) / sizeof(*large);
+	unsigned long before;
+	unsigned int i, at;
+	int ret;
+
+	for (i = 1; i < n; i++) {
+		for (at = 0; at <= 512; at += 512) {
+			before = commands();
+			memset(buf.map, POISON, BUF);
+			ret = do_rw(&ring, false, dev, 0, at, large[i], MIB, 0);
+			check(ret == -EIO, "read of %u at %u: %d", large[i], at, ret);
+			ret = do_rw(&ring, true, dev, 0, at, large[i], MIB, 0);
+			check(ret == -EIO, "write of %u at %u: %d", large[i], at, ret);
+			check(commands() == before + 2, "%lu commands", commands() - before);
+			memset(shadow, POISON, BUF);
+			check(differ(buf.map, shadow, BUF) < 0, "a refused read of %u", large[i]);
+		}
+	}
+	test_read(512, large[0], 0);
+	test_write(512, large[0], 0);
+}
+
 /* The offsets above are the finest. */
 static void test_alignment(void)
 {
@@ -257,10 +286,15 @@ static void test_ring_flags(void)
 
 int main(int argc, char **argv)
 {
+	const char *kind = argv[1];
 	unsigned int order;
+	bool lists;
 
 	if (argc != 3)
-		die("usage: %s udmabuf|huge|pagesN DEVICE", argv[0]);
+		die("usage: %s udmabuf|huge|pagesN|lists DEVICE", argv[0]);
+	lists = !strcmp(kind, "lists");
+	if (lists)
+		kind = "pages9";
 	dev = dev_open(argv[2]);
 	if (ioctl(dev, BLKSSZGET, &lbs))
 		die("BLKSSZGET: %m");
@@ -268,11 +302,11 @@ int main(int argc, char **argv)
 	max_len = queue_limit("max_sectors_kb") * 1024;
 	max_segments = queue_limit("max_segments");
 	piece = 4096;
-	if (sscanf(argv[1], "pages%u", &order) == 1) {
+	if (sscanf(kind, "pages%u", &order) == 1) {
 		piece <<= order;
 		dmabuf_test_load();
 		dmabuf_pages(&buf, (BUF + piece - 1) / piece * piece, order);
-	} else if (!strcmp(argv[1], "huge")) {
+	} else if (!strcmp(kind, "huge")) {
 		piece = 2 * MIB;
 		dmabuf_create_huge(&buf, (BUF + piece - 1) / piece * piece);
 	} else {
@@ -284,11 +318,15 @@ int main(int argc, char **argv)
 	if (regbuf_dmabuf(&ring, 0, buf.fd, dev) != 1)
 		die("register");
 
-	test_ring_flags();
-	test_alignment();
-	test_grid();
-	test_large();
-	test_depth();
+	if (lists) {
+		test_lists();
+	} else {
+		test_ring_flags();
+		test_alignment();
+		test_grid();
+		test_large();
+		test_depth();
+	}
 
 	io_uring_queue_exit(&ring);
 	dmabuf_destroy(&buf);

@@ -66,6 +66,11 @@ static struct sg_table *buffer_map(struct dma_buf_attachment *attach, enum dma_d
 		msleep(buf->map_delay_ms);
 	if (buf->refuse_map)
 		return ERR_PTR(-(int)buf->refuse_map);
+	if (buf->map_fence_ms) {
+		ret = fence_add(buf, buf->map_fence_ms);
+		if (ret)
+			return ERR_PTR(ret);
+	}
 
 	mapping = kzalloc(sizeof(*mapping), GFP_KERNEL);
 	if (!mapping)

@@ -5,7 +5,7 @@
  *	main.c				the device and its ioctls
  *	buffer.c			a dma-buf, and what devices do with it
  *	knobs.c				a buffer's folder in debugfs
- *	move.c		cpu.c		moves; what the CPU does with a buffer
+ *	move.c	fence.c	cpu.c		moves; fences; what the CPU does with a buffer
  *	pages.c		bar.c		the two kinds of memory
  *
  * The reservation lock of a dma-buf protects all that changes in its buffer.
@@ -64,6 +64,7 @@ struct generation {
  * @move_every_ms: set by the user, as are those to @refuse_map: see README.md
  * @move_delay_ms: likewise
  * @map_delay_ms: likewise
+ * @map_fence_ms: likewise
  * @refuse_attach: likewise
  * @refuse_map: likewise
  * @attached: attachments at the moment
@@ -94,6 +95,7 @@ struct buffer {
 	u32 move_every_ms;
 	u32 move_delay_ms;
 	u32 map_delay_ms;
+	u32 map_fence_ms;
 	u32 refuse_attach;
 	u32 refuse_map;
 
@@ -302,6 +304,25 @@ int __init movers_init(void);
  * movers_exit - after the last buffer
  */
 void movers_exit(void);
+
+/* fence.c ----------------------------------------------------------------- */
+
+/**
+ * fence_add - say that the memory is not to be used yet
+ * @buf: the buffer, its reservation lock held
+ * @ms: how long not
+ *
+ * Adds a fence to the dma-buf's reservation as kernels' own, for which all have
+ * to wait. It keeps nothing of the buffer, which may go before it signals.
+ *
+ * Return: 0, or -ENOMEM.
+ */
+int fence_add(struct buffer *buf, u32 ms);
+
+/**
+ * fences_exit - after the last fence, which is when the module can go
+ */
+void fences_exit(void);
 
 /* knobs.c ----------------------------------------------------------------- */
 

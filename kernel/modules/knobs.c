@@ -68,6 +68,7 @@ void knobs_add(struct buffer *buf)
 	debugfs_create_file("move_every_ms", 0600, dir, buf, &move_every_fops);
 	debugfs_create_u32("move_delay_ms", 0600, dir, &buf->move_delay_ms);
 	debugfs_create_u32("map_delay_ms", 0600, dir, &buf->map_delay_ms);
+	debugfs_create_u32("map_fence_ms", 0600, dir, &buf->map_fence_ms);
 	debugfs_create_file("refuse_attach", 0600, dir, &buf->refuse_attach, &errno_fops);
 	debugfs_create_file("refuse_map", 0600, dir, &buf->refuse_map, &errno_fops);
 	debugfs_create_u32("attached", 0400, dir, &buf->attached);

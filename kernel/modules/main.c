@@ -139,6 +139,7 @@ static void __exit dmabuf_test_exit(void)
 	misc_deregister(&device);
 	knobs_exit();
 	movers_exit();
+	fences_exit();
 }
 
 module_init(dmabuf_test_init);

@@ -74,11 +74,14 @@ static int set_up(struct bare *b, const char *device)
 	return 0;
 }
 
-/* The ring has room for all units. */
-static void prepare(struct bare *b)
+static int prepare(struct bare *b)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&b->ring.uring);
-	unsigned int unit = b->idle[--b->nr_idle];
+	unsigned int unit;
+
+	if (!sqe)
+		return -EBUSY;
+	unit = b->idle[--b->nr_idle];
 
 	/* xorshift: no blocks one after the other, which could be merged */
 	b->random ^= b->random << 13;
@@ -94,6 +97,7 @@ static void prepare(struct bare *b)
 		.buf_index = unit,
 		.user_data = unit,
 	};
+	return 0;
 }
 
 /* Return: how many, up to @max, or a negative errno of a read. */
@@ -118,10 +122,12 @@ static int go(struct bare *b, unsigned int batch, uint64_t ios)
 {
 	for (uint64_t done = 0; done < ios;) {
 		unsigned int got = 0;
-		int ret;
+		int ret = 0;
 
-		for (unsigned int i = 0; i < batch; i++)
-			prepare(b);
+		for (unsigned int i = 0; !ret && i < batch; i++)
+			ret = prepare(b);
+		if (ret)
+			return ret;
 		if (b->nr_idle) {
 			ret = ring_submit(&b->ring);
 			if (ret)

@@ -10,8 +10,6 @@
 #include <unistd.h>
 
 #include "common.h"
-
-#define PART	(1UL << 20)
 #include "kernel/modules/dmabuf_test.h"
 
 #define MODULE_FOLDER	"/sys/kernel/debug/dmabuf_test"

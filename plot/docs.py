@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """`make docs`: what the README shows, from the sample run and from nothing else.
 
-results/sample/ keeps one real run of `make demo`: its tables, without raw files and logs. The figures
-beside them and the README's tables are made from those; `make docs SAMPLE=results/demo-...` takes
-another run first.
+results/sample/ keeps one real run of `make demo` and one of `make bench`: their tables, without raw
+files and logs. The figures beside them and the README's tables are made from those; `make docs
+SAMPLE=results/demo-...`, or the folder of a bench, takes another run first.
 """
 
 import os
@@ -13,23 +13,24 @@ import tempfile
 from collections.abc import Iterator
 
 from plot import draw, sections
-from sweep import cost, paths, store, sweep, verify
+from sweep import bench, cost, paths, store, sweep, verify
 from sweep.errors import Misuse, Problem
 
 README = os.path.join(paths.TOP, "README.md")
 SAMPLE = os.path.join(paths.RESULTS, "sample")
-# What is kept of each run of a demo.
+# What is kept of each run of a demo, and of a bench.
 _KEPT = {"sweep": ("env.json", "plan.json", "points.csv", "summary.csv"),
          "cost": ("env.json", "runs.csv", "cost.csv"), "verify": ("env.json", "verify.csv")}
-_BEGIN, _END = "<!-- from results/sample/, by make docs -->\n", "<!-- to here -->\n"
+_BENCH = {"bench": ("env.json", "runs.csv", "bench.csv")}
+_BEGIN = "<!-- {}: from results/sample/, by make docs -->\n"
+_END = "<!-- to here -->\n"
 
 
 def _indented(*texts: str) -> str:
     return "".join(f"    {line}".rstrip() + "\n" for text in texts for line in text.split("\n"))
 
 
-def tables(sample: str) -> str:
-    """The README's tables: what the commands print of the sample."""
+def _demo(sample: str) -> str:
     run = {name: store.Folder.open(os.path.join(sample, name), "docs") for name in _KEPT}
     said = sweep.headline(run["sweep"], store.summary(run["sweep"].rows()))
     runs = run["cost"].rows("runs.csv")
@@ -40,13 +41,21 @@ def tables(sample: str) -> str:
         verify.report(run["verify"].rows("verify.csv")).rpartition("\n")[2])
 
 
+def _bench(sample: str) -> str:
+    return _indented(bench.report(store.Folder.open(os.path.join(sample, "bench"), "docs")))
+
+
 def _with_tables(readme: str, sample: str) -> str:
-    """README with its tables as they should be."""
+    """README with its tables as they should be: what the commands print of the sample."""
     text = paths.read(readme) + "\n"
-    if text.count(_BEGIN) != 1 or text.count(_END) != 1:
-        raise Problem(f"docs: {readme}: has not one line {_BEGIN.strip()} and {_END.strip()}")
-    before, _, rest = text.partition(_BEGIN)
-    return before + _BEGIN + tables(sample) + _END + rest.partition(_END)[2]
+    for name, table in (("demo", _demo), ("bench", _bench)):
+        before, begin, rest = text.partition(_BEGIN.format(name))
+        _, end, after = rest.partition(_END)
+        if not begin or not end:
+            raise Problem(f"docs: {readme}: has not one line {_BEGIN.format(name).strip()} and "
+                          f"after it {_END.strip()}")
+        text = before + begin + table(sample) + end + after
+    return text
 
 
 def _drawn(sample: str) -> Iterator[tuple[str, draw.Figure]]:
@@ -87,27 +96,34 @@ def make(readme: str = README, sample: str = SAMPLE) -> None:
         f.write(text)
 
 
-def take(demo: str, sample: str = SAMPLE) -> None:
-    """Keeps a run of `make demo` as the sample."""
-    for name, files in _KEPT.items():
+def take(run: str, sample: str = SAMPLE) -> None:
+    """Keeps a run of `make demo`, or of `make bench`, as the sample."""
+    if os.path.exists(os.path.join(run, "bench.csv")):
+        kept, where, what = _BENCH, {"bench": run}, "bench"
+    else:
+        kept, where, what = _KEPT, {name: os.path.join(run, name) for name in _KEPT}, "demo"
+    for name, files in kept.items():
         for file in files:
-            if not os.path.exists(os.path.join(demo, name, file)):
-                raise Misuse(f"docs: {demo}: is no run of make demo: no {name}/{file}")
-    bad = [r for r in store.Folder(os.path.join(demo, "sweep")).rows() if r["status"] != "ok"]
+            path = os.path.join(where[name], file)
+            if not os.path.exists(path):
+                raise Misuse(f"docs: {run}: is no run of make {what}: no "
+                             f"{os.path.relpath(path, run)}")
+    bad = [r for r in store.Folder(where["sweep"]).rows() if r["status"] != "ok"] \
+        if "sweep" in where else []
     if bad:
-        raise Misuse(f"docs: {demo}: {len(bad)} void repeats ({bad[0]['reason']}); take another")
-    shutil.rmtree(sample, ignore_errors=True)
-    for name, files in _KEPT.items():
+        raise Misuse(f"docs: {run}: {len(bad)} void repeats ({bad[0]['reason']}); take another")
+    for name, files in kept.items():
+        shutil.rmtree(os.path.join(sample, name), ignore_errors=True)
         os.makedirs(os.path.join(sample, name))
         for file in files:
-            shutil.copyfile(os.path.join(demo, name, file), os.path.join(sample, name, file))
+            shutil.copyfile(os.path.join(where[name], file), os.path.join(sample, name, file))
 
 
-def main(demo: str) -> int:
-    """Everything anew; DEMO is a run of `make demo`, or nothing."""
+def main(run: str) -> int:
+    """Everything anew; RUN is one of `make demo` or of `make bench`, or nothing."""
     try:
-        if demo:
-            take(demo)
+        if run:
+            take(run)
         make()
     except Problem as e:
         sys.stderr.write(f"{e}\n")

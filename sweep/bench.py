@@ -179,6 +179,13 @@ def show(rows: list[store.Row]) -> str:
                           "vs null + ring", "switches/IO", "irqs/IO"), body, 3)
 
 
+def report(folder: store.Folder) -> str:
+    """The table of a run, and what was measured when."""
+    facts = folder.env()
+    return (f"{show(summary(folder.rows('runs.csv')))}\n{facts['fio']}, engine {facts['engine']}, "
+            f"Linux {facts['kernel']['release']}, {facts['started'][:10]}")
+
+
 def main(args: argparse.Namespace) -> int:
     """Boots the VM, measures there, and prints the table."""
     if args.guest:
@@ -194,8 +201,5 @@ def main(args: argparse.Namespace) -> int:
         out.writeheader()
         out.writerows(rows)
     if not args.quiet:
-        facts = folder.env()
-        print(show(rows))
-        print(f"{facts['fio']}, engine {facts['engine']}, Linux {facts['kernel']['release']}, "
-              f"{facts['started'][:10]}; run folder: {folder.path}")
+        print(f"{report(folder)}; run folder: {folder.path}")
     return 0

@@ -141,7 +141,7 @@ check-kernel: deps
 	$(Q)rm -rf build/tests/coverage
 	$(Q)tests/run --long kernel/cost_flat kernel/cost_unpatched kernel/iommu_kinds \
 		engine/newest_fio engine/speed engine/starts engine/vm_left engine/vm_pools \
-		engine/vm_storm engine/vm_verify
+		engine/vm_storm engine/vm_verify sweep/quick
 	$(Q)kernel=$$(kernel/build --release 7.3) && KERNEL=$$kernel tests/run 'kernel/regbuf_*'
 	$(Q)kernel=$$(kernel/build --debug) && KERNEL=$$kernel COVERAGE=$(CURDIR)/build/tests/coverage \
 		tests/run --long 'kernel/regbuf_*' 'kernel/build_*' && \

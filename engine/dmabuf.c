@@ -148,8 +148,9 @@ static int fio_dmabuf_post_init(struct thread_data *td)
 	if (files_prepare(td, dd) || (moves_data(td) && buffers_register(td, dd)))
 		return 1;
 	prepare_ops(td, dd);
+	dd->times = fio_fill_issue_time(td);
 	/* a time of issue would be off by the wait, or by the system call */
-	dd->defer = !fio_fill_issue_time(td) && td->o.iodepth_batch_complete_min && !o->sqpoll;
+	dd->defer = !dd->times && td->o.iodepth_batch_complete_min && !o->sqpoll;
 
 	if (o->counters && *o->counters) {
 		dd->counters_fd = counters_open(o->counters, &why);
@@ -224,7 +225,7 @@ static slow_path enum fio_q_status queue_slow(struct thread_data *td, struct io_
 			io_u_mark_complete(td, 1);
 		} else {
 			/* fio leaves this to an engine that sets issue times */
-			if (fio_fill_issue_time(td))
+			if (dd->times)
 				fio_gettime(&io_u->issue_time, NULL);
 			do_io_u_sync(td, io_u);
 		}
@@ -289,7 +290,7 @@ static void stamp_pending(struct thread_data *td, struct dmabuf_data *dd)
 {
 	struct timespec now;
 
-	if (!fio_fill_issue_time(td))
+	if (!dd->times)
 		return;
 	fio_gettime(&now, NULL);
 	for (unsigned int i = 0; i < dd->queued; i++) {

@@ -49,6 +49,7 @@ struct dmabuf_data {
 	struct unit *units;
 	struct io_u **pending;	/* queued, but not yet committed */
 	unsigned int queued;
+	bool times;		/* of issue are wanted */
 	bool defer;		/* what fills the queue is submitted with the wait */
 	bool deferred;		/* and that is due */
 	struct io_u **events;	/* reaped, but not yet fetched */

@@ -10,7 +10,7 @@ include config-host.mak
 endif
 
 CFLAGS ?= -O2 -g
-PYTHON ?= python3
+PYTHON ?= /usr/bin/python3
 
 ifneq ($(V),1)
 Q		:= @
@@ -129,6 +129,7 @@ kernel-deb:
 # source tree is then left with the patches in, and a changed patch compiles what it changes.
 check: deps
 	$(Q)$(MAKE) all $(C_TESTS) $(GUEST_TESTS)
+	$(Q)$(MAKE) lint
 	$(Q)kernel/build --unpatched >/dev/null
 	$(Q)$(MAKE) kernel
 	$(Q)tests/run
@@ -177,8 +178,8 @@ lint: all $(C_TESTS)
 		{ nextfile }' | xargs shellcheck -x
 	@echo '     PYTHON'
 	$(Q)git ls-files -z | xargs -0 awk 'FNR == 1 && (/^#!.*python3/ || FILENAME ~ /\.py$$/) \
-		{ print FILENAME } { nextfile }' | xargs $(PYTHON) -c 'import ast, sys; \
-		[ast.parse(open(f).read(), f) for f in sys.argv[1:]]'
+		{ print FILENAME } { nextfile }' | xargs $(PYTHON) -c 'import sys; \
+		[compile(open(f).read(), f, "exec") for f in sys.argv[1:]]'
 
 clean:
 	$(Q)rm -f $(ENGINE) $(PROBE) $(BARE_RING) engine/*.o engine/*.d tests/*/*.d

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _TIMEOUT_MARGIN = 300.0
 _PAGE = 4096
 _MOST_BYTES = 4 << 30
+# Among so many I/O one event more does not show.
+_HIDE = 200
+_MOST_PROOF = 65536
 # How the reason of a repeat begins that is good but for that.
 UNSTEADY = "no steady state"
 
@@ -276,13 +279,16 @@ class Runner:
         """Map and unmap events per I/O.
 
         The pool itself is mapped once, on the first I/O, with at most one event per page. Where
-        that is too few to show, events and I/O are counted from the start, and exactly; with a
-        large pool only from when I/O flows.
+        that is too few to show, if need be among more I/O, events and I/O are counted from the
+        start, and exactly; with a large pool only from when I/O flows.
         """
         name = f"{stem}/proof"
-        ios = _few(self.plan.proof_ios, p.bs)
-        many = p.bs * p.iodepth * p.numjobs // _PAGE > ios // 200
-        task = Task("proof", skip_bytes=p.bs * ios // 16 if many else 0)
+        pages = p.bs * p.iodepth * p.numjobs // _PAGE
+        ios = self.plan.proof_ios
+        if ios < pages * _HIDE <= _MOST_PROOF:
+            ios = pages * _HIDE
+        ios = _few(ios, p.bs)
+        task = Task("proof", skip_bytes=p.bs * ios // 16 if pages * _HIDE > ios else 0)
         for part in self._bounded(p, name, ios, task, shares):
             assert part.run
             if not part.found:

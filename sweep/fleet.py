@@ -156,9 +156,9 @@ class Fleet:
                 raise Misuse(f"--hosts: {name} and {twin} have one drive "
                              f"({hello['identity'][1]}); name a drive of its own for each")
 
-    def need(self, modes: list[str], arms: set[str]) -> None:
+    def need(self, modes: list[str], arms: set[str], trims: bool) -> None:
         """Refuses what a host or its drive cannot have."""
-        self._ask("need", modes=modes, arms=sorted(arms))
+        self._ask("need", modes=modes, arms=sorted(arms), trims=trims)
 
     def mode(self) -> str:
         """The mode that all drives have."""

@@ -15,7 +15,7 @@ CURRENT = "current"
 ARMS = ("dmabuf", "fixed", "plain")
 CONTROL = "fixed"
 EXPORTERS = ("udmabuf", "dma_heap", "drm", "cuda", "hip", "fd")
-RWS = ("randread", "read", "randwrite", "write", "randrw", "rw")
+RWS = ("randread", "read", "randwrite", "write", "randrw", "rw", "randtrim", "trim")
 # These can be given with their share of reads, in percent: randrw:70, kept as randrw70.
 MIXES = ("randrw", "rw")
 NO_EXPORTER = "none"
@@ -55,8 +55,13 @@ class Point(NamedTuple):
 
     @property
     def writes(self) -> bool:
+        """Whether it destroys what is on the drive."""
         return self.rw not in ("randread", "read")
 
+    @property
+    def trims(self) -> bool:
+        """Whether it trims, which takes no buffer."""
+        return "trim" in self.rw
 
 
 class Step(NamedTuple):

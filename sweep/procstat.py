@@ -44,14 +44,16 @@ def parse(text: str) -> Stat:
 
 
 def moved(name: str) -> int:
-    """Bytes read and written by a drive since boot, by its own count (0 without queue/iostats)."""
+    """Bytes read, written and trimmed by a drive since boot, as it counts them (0 without
+    queue/iostats)."""
     return moved_in(paths.read(f"/sys/class/block/{name}/stat", ""))
 
 
 def moved_in(text: str) -> int:
     """The same from a stat file's text."""
     fields = text.split()
-    return 512 * (int(fields[2]) + int(fields[6])) if len(fields) > 6 else 0
+    trimmed = int(fields[13]) if len(fields) > 13 else 0
+    return 512 * (int(fields[2]) + int(fields[6]) + trimmed) if len(fields) > 6 else 0
 
 
 class CpuPerByte:

@@ -111,9 +111,8 @@ class Agent:
                 "identity": list(self.station.session.switcher.identity)}
 
     def do_need(self, ask: Json) -> None:
-        """Can this drive have these arms and modes?"""
-        self._station.session.need_arms(set(ask["arms"]))
-        self._station.session.need_modes(ask["modes"])
+        """Can this drive have these arms and modes, and trims?"""
+        self._station.session.need(ask["modes"], set(ask["arms"]), ask["trims"])
 
     def do_open(self, ask: Json) -> None:
         """From here on there will be runs."""

@@ -7,7 +7,7 @@ import re
 import sys
 from types import TracebackType
 
-from sweep import content, device, fio, iommu, plan, store, tune
+from sweep import content, device, fio, iommu, paths, plan, store, tune
 from sweep.errors import Misuse
 from sweep.process import Shield
 
@@ -71,6 +71,14 @@ class Session:
                 if device.multipath_head(self.name) else "is not a PCI NVMe drive"
             raise Misuse(f"--arms dmabuf: /dev/{self.name} {why}: the kernel takes dma-bufs for "
                          "PCI NVMe drives only; use --arms fixed,plain or name another drive")
+
+    def need(self, modes: list[str], arms: set[str], trims: bool) -> None:
+        """Refuses what this drive cannot have."""
+        self.need_arms(arms)
+        self.need_modes(modes)
+        if trims and paths.read(f"/sys/class/block/{self.name}/queue/discard_max_bytes") == "0":
+            raise Misuse(f"--rw: /dev/{self.name} takes no trims (queue/discard_max_bytes is 0); "
+                         "name another drive, or leave them out")
 
 
 def in_vm(args: argparse.Namespace, what: str, axes: list[str], options: list[str],

@@ -144,10 +144,9 @@ class Here:
         """Machines that are gone, in words."""
         return ""
 
-    def need(self, modes: list[str], arms: set[str]) -> None:
+    def need(self, modes: list[str], arms: set[str], trims: bool) -> None:
         """Refuses what this drive cannot have."""
-        self.session.need_arms(arms)
-        self.session.need_modes(modes)
+        self.session.need(modes, arms, trims)
 
     def open(self, trace: bool) -> None:
         self.station.open(trace)

@@ -46,6 +46,10 @@ def make_plan(axes: dict[str, str], mode_now: str, quick: bool) -> plan.Plan:
     arms = plan.arms_with_exporters(plan.choose(axes["arms"], "--arms", plan.ARMS),
                                     exporters.choose(axes["exporter"]))
     rws = plan.loads(axes["rw"])
+    trims = [rw for rw in rws if "trim" in rw]
+    if trims and arms != [(plan.CONTROL, plan.NO_EXPORTER)]:
+        raise Misuse(f"--rw {','.join(trims)}: carries no data, so that arms are alike in it and "
+                     f"dmabuf is none; its modes can be compared: use --arms {plan.CONTROL}")
     sizes = list(dict.fromkeys(units.size(b, "--bs") for b in axes["bs"].split(",")))
     for b in sizes:
         if b % 512:
@@ -244,15 +248,16 @@ def main(args: argparse.Namespace) -> int:
             if args.hosts:
                 made = made._replace(ramp_ms=_HOSTS_RAMP_MS)
         arms = {p.arm for p in made.points}
+        trims = any(p.trims for p in made.points)
         if args.reboot_plan:
-            machines.need([machines.mode()], arms)
+            machines.need([machines.mode()], arms, trims)
             return _reboot_plan(args, made)
         if resumed and made.reboot:
             made = modes.of_this_boot(made, store.done(resumed.rows()), machines.mode(),
                                       resumed.path)
-            machines.need([machines.mode()], arms)
+            machines.need([machines.mode()], arms, trims)
         else:
-            machines.need(sorted({p.mode for p in made.points}), arms)
+            machines.need(sorted({p.mode for p in made.points}), arms, trims)
         folder, void = _sweep(machines, args, made, resumed)
     rows = folder.summarise()
     if not args.quiet:

@@ -58,9 +58,10 @@ GUEST_TESTS	= $(patsubst %.c,build/%,$(filter-out %/common.c,$(wildcard tests/ke
 ENGINE		= engine/fio-dmabuf.so
 PROBE		= engine/fio-dmabuf-probe
 BARE_RING	= engine/fio-dmabuf-ring
+LIGHT_FIO	= build/light-fio/all.so
 libdir		= $(prefix)/lib/fio-dmabuf
 
-all: $(ENGINE) $(PROBE) $(BARE_RING)
+all: $(ENGINE) $(PROBE) $(BARE_RING) $(LIGHT_FIO)
 
 # Re-run what was run, when configure has changed; run it where it never was.
 # What tests and demonstrates everything also installs what that takes.
@@ -103,6 +104,9 @@ $(PROBE): $(PROBE_OBJS) $(UNIT_OBJS)
 $(BARE_RING): engine/bare_ring.o engine/regbuf.o engine/ring.o
 	$(QUIET_LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -luring
 
+$(LIGHT_FIO): kernel/light-fio config-host.mak
+	$(QUIET_GEN)$(PYTHON) kernel/light-fio $(FIO) $(@D)
+
 # A test in C is one file; it sees what the engine has that does not need fio.
 tests/%: tests/%.c $(UNIT_OBJS) config-host.mak
 	$(QUIET_LD)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -MF $@.d -o $@ $< $(UNIT_OBJS) $(LDFLAGS) $(LIBS)
@@ -125,12 +129,10 @@ kernel:
 kernel-deb:
 	$(Q)kernel/build --deb build/deb $(KERNEL_DEB)
 
-# Everything that the tests run; what they write is in build/tests. The unpatched kernel first: the
-# source tree is then left with the patches in, and a changed patch compiles what it changes.
+# Everything that the tests run; what they write is in build/tests.
 check: deps
 	$(Q)$(MAKE) all $(C_TESTS) $(GUEST_TESTS)
 	$(Q)$(MAKE) lint
-	$(Q)kernel/build --unpatched >/dev/null
 	$(Q)$(MAKE) kernel
 	$(Q)tests/run
 
@@ -141,8 +143,8 @@ check-kernel: deps
 	$(Q)$(MAKE) kernel
 	$(Q)rm -rf build/tests/coverage
 	$(Q)tests/run --long kernel/cost_flat kernel/cost_unpatched kernel/iommu_kinds \
-		engine/newest_fio engine/speed engine/starts engine/vm_left engine/vm_pools \
-		engine/vm_storm engine/vm_verify sweep/quick
+		engine/newest_fio engine/speed engine/starts engine/vm_left engine/vm_no_feature \
+		engine/vm_pools engine/vm_storm engine/vm_verify
 	$(Q)kernel=$$(kernel/build --release 7.3) && KERNEL=$$kernel tests/run 'kernel/regbuf_*'
 	$(Q)kernel=$$(kernel/build --debug) && KERNEL=$$kernel COVERAGE=$(CURDIR)/build/tests/coverage \
 		tests/run --long 'kernel/regbuf_*' 'kernel/build_*' && \

@@ -105,7 +105,7 @@ $(BARE_RING): engine/bare_ring.o engine/regbuf.o engine/ring.o
 	$(QUIET_LD)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -luring
 
 $(LIGHT_FIO): kernel/light-fio config-host.mak
-	$(QUIET_GEN)$(PYTHON) kernel/light-fio $(FIO) $(@D)
+	$(QUIET_GEN)CC="$(CC)" $(PYTHON) kernel/light-fio $(FIO) $(@D)
 
 # A test in C is one file; it sees what the engine has that does not need fio.
 tests/%: tests/%.c $(UNIT_OBJS) config-host.mak

@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sweep import plan, units
+from sweep import device, plan, units
 from sweep.tables import Row
 
 # Fewer I/O than this are checked and counted by --quick alone.
@@ -19,7 +19,7 @@ def _where(env: dict[str, Any], writes: bool) -> list[str]:
     """The machine in words of the command line."""
     if env.get("vm"):
         return ["--vm"]
-    dev = f"/dev/{env.get('drive', {}).get('name') or 'DEVICE'}"
+    dev = ",".join(f"/dev/{d.get('name') or 'DEVICE'}" for d in device.of_env(env))
     return ["--device", dev, *(["--destroy-data", dev] if writes else [])]
 
 
@@ -43,6 +43,8 @@ def sweep(env: dict[str, Any], made: plan.Plan) -> str:
              "--iodepth", _list(p.iodepth for p in points),
              "--numjobs", _list(p.numjobs for p in points), "--repeat", str(made.repeats),
              "--runtime", f"{made.runtime_ms / 1000:g}", "--seed", str(made.seed)]
+    if len(device.of_env(env)) > 1:
+        words += ["--drives", _list(p.drives for p in points)]
     if made.precision:
         most = max(s.repeat for s in made.steps) + 1
         words += ["--precision", f"{made.precision:g}", "--most", str(most)]

@@ -10,7 +10,7 @@ from sweep.stats import Interval
 from sweep.tables import Row
 
 # What a row of a cost run leaves out, because it is always so.
-_COST = {"rw": "randread", "numjobs": "1", "status": "ok"}
+_COST = {"rw": "randread", "numjobs": "1", "drives": "1", "status": "ok"}
 
 
 class Data:

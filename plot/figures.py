@@ -41,10 +41,10 @@ def cells(points: Sequence[Point], *varying: str) -> list[list[Point]]:
 def headlines(points: Sequence[Point]) -> list[Point]:
     """For each kind of load a point of the one at which mapping weighs most: the smallest block at
     the greatest depth. The others are in the figures over depth and block size."""
-    best: dict[tuple[str, int], Point] = {}
+    best: dict[tuple[str, int, int], Point] = {}
     for p in sorted(points, key=lambda p: (-p.iodepth, p.bs)):
-        best.setdefault((p.rw, p.numjobs), p)
-    return [best[key] for key in dict.fromkeys((p.rw, p.numjobs) for p in points)]
+        best.setdefault((p.rw, p.numjobs, p.drives), p)
+    return [best[key] for key in dict.fromkeys((p.rw, p.numjobs, p.drives) for p in points)]
 
 
 def of_sweep(env: dict[str, Any], rows: list[Row]) -> list[Figure]:

@@ -9,7 +9,8 @@ from plot import again, figures, words
 from plot.blocks import Block, Cell, Code, Figures, Heading, Table, Text, Warnings, number
 from plot.data import Data, of_cost
 from plot.draw import Figure
-from sweep import content, cost, literature, plan, stats, store, table, units, verify
+from sweep import (content, cost, device, literature, plan, stats, store, table, units,
+                   verify)
 from sweep.errors import Misuse, Problem
 from sweep.read import Folder
 from sweep.store import point_of
@@ -170,7 +171,7 @@ def _cost(folder: Folder) -> tuple[str, list[Figure], list[Block]]:
     cost.check_regime(runs)
     drawn = figures.of_cost(env, of_cost(runs))
     rows = cost.summary(runs)
-    places = _where([{"rw": "randread", "numjobs": "1", **r} for r in rows])
+    places = _where([{"rw": "randread", "numjobs": "1", "drives": "1", **r} for r in rows])
     body = [[*where, number(r["instructions_per_io"], "{:.0f}"),
              f"{float(r['lo']):.0f}..{float(r['hi']):.0f}" if r["lo"] else "-", _ratio(r),
              r["effective_mode"], number(r["repeats"], "{:.0f}"),
@@ -213,7 +214,9 @@ def provenance(folder: Folder) -> list[Block]:
     """On what it ran."""
     env = folder.env()
     vm, cpu, kernel, iommu = (env.get(k, {}) for k in ("vm", "cpu", "kernel", "iommu"))
-    drive = env.get("drive", {})
+    drives = device.of_env(env)
+    firmwares, addresses = (words.listed([str(d.get(k, "")) for d in drives])
+                            for k in ("firmware", "pci"))
     body = [
         ("machine", words.machine(env)),
         ("emulator's host", f"{vm.get('host_cpu', '')}, Linux {vm.get('host_kernel', '')}"
@@ -225,9 +228,9 @@ def provenance(folder: Folder) -> list[Block]:
         ("CPU", f"{cpu.get('model', '')}, {cpu.get('cpus', '')} CPUs, governor "
                 f"{cpu.get('governor', '')}"),
         ("clocksource", env.get("clocksource", "")),
-        ("drive", f"{words.drive(env)}, firmware {drive.get('firmware', '')}, PCI "
-                  f"{drive.get('pci', '')}, filled before: "
-                  f"{'yes' if env.get('prefilled') else 'no'}"),
+        ("drive" if len(drives) == 1 else "drives",
+         f"{words.drive(env)}, firmware {firmwares}, PCI {addresses}, filled before: "
+         f"{'yes' if env.get('prefilled') else 'no'}"),
         ("fio", env.get("fio", "")), ("engine", words.engine(env)),
         ("started", env.get("started", "")),
     ]

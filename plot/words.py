@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from plot.data import Data
-from sweep import stats, units
+from sweep import device, stats, units
 from sweep.plan import Point
 from sweep.stats import Interval
 
@@ -19,6 +19,8 @@ def load(p: Point, *without: str) -> str:
         words.append(f"depth {p.iodepth}")
     if p.numjobs != 1:
         words.append(f"{p.numjobs} jobs")
+    if p.drives != 1:
+        words.append(f"{p.drives} drives")
     return ", ".join(words)
 
 
@@ -26,6 +28,8 @@ def file_name(p: Point, *without: str) -> str:
     """The same for a file: `randread-4k-qd32-j1`."""
     parts = {"rw": p.rw, "bs": units.human_size(p.bs), "iodepth": f"qd{p.iodepth}",
              "numjobs": f"j{p.numjobs}"}
+    if p.drives != 1:
+        parts["drives"] = f"d{p.drives}"
     return "-".join(text for key, text in parts.items() if key not in without)
 
 
@@ -132,10 +136,13 @@ def engine(env: dict[str, Any]) -> str:
 
 
 def drive(env: dict[str, Any]) -> str:
-    """`QEMU NVMe Ctrl, 268 MB`."""
-    d = env.get("drive", {})
-    size = f", {units.human(d['bytes'])}B" if d.get("bytes") else ""
-    return f"{d.get('model') or 'unknown drive'}{size}"
+    """`QEMU NVMe Ctrl, 268 MB`; of several, how many there are of each kind."""
+    kinds: dict[str, int] = {}
+    for d in device.of_env(env):
+        size = f", {units.human(d['bytes'])}B" if d.get("bytes") else ""
+        kind = f"{d.get('model') or 'unknown drive'}{size}"
+        kinds[kind] = kinds.get(kind, 0) + 1
+    return listed([f"{n} × {kind}" if n > 1 else kind for kind, n in kinds.items()])
 
 
 def machine(env: dict[str, Any]) -> str:

@@ -124,7 +124,7 @@ def _guest(args: argparse.Namespace) -> int:
             raise Misuse(f"bench: no /dev/{_NULL}: this kernel has no CONFIG_BLK_DEV_NULL_BLK; "
                          "use a kernel of kernel/build")
         folder = store.Folder(store.new_folder(args.out, "vm", "-bench"))
-        folder.merge_env(env.collect(session.name, session.fio_version))
+        folder.merge_env(env.collect([session.name], session.fio_version))
         with open(folder.file("runs.csv"), "w", encoding="utf-8", newline="") as f:
             out = csv.writer(f, lineterminator="\n")
             out.writerow(tables.BENCH_RUNS)

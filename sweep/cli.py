@@ -18,16 +18,22 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
-def _where(p: argparse.ArgumentParser, destroys: str, hosts: bool = False) -> None:
-    """--device, --vm or --hosts, and what goes with them."""
+def _where(p: argparse.ArgumentParser, destroys: str, several: bool = False) -> None:
+    """--device, --vm or --hosts, and what goes with them; `several` drives, or hosts."""
     one = p.add_mutually_exclusive_group(required=True)
-    one.add_argument("--device", metavar="DEV", help="a whole, unused drive")
+    if several:
+        one.add_argument("--device", metavar="DEV[,DEV...]",
+                         help="a whole, unused drive, or a list of them; see --drives")
+    else:
+        one.add_argument("--device", metavar="DEV", help="a whole, unused drive")
     one.add_argument("--vm", action="store_true",
-                     help="boot the emulated machine and run there, on a scratch drive")
-    if hosts:
+                     help="boot the emulated machine and run there, on a scratch drive"
+                          + (" (or on as many as --drives needs)" if several else ""))
+    if several:
         one.add_argument("--hosts", metavar="FILE", help="run on several machines at once: a line "
                          "for each, ADDRESS[:PORT] DRIVE [COMMAND that runs another one there]")
-    p.add_argument("--destroy-data", metavar="DEV", help=f"allow writing to DEV: {destroys}")
+    p.add_argument("--destroy-data", metavar="DEV[,DEV...]" if several else "DEV",
+                   help=f"allow writing to DEV: {destroys}")
     p.add_argument("--kernel", metavar="FILE|RELEASE", help="with --vm: another kernel: a bzImage, "
                    "or a release of kernel/build's")
     _common(p)
@@ -55,8 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--json", action="store_true", help="the report as JSON")
 
     p = command("sweep", "IOMMU mode x buffer kind x block size x depth, interleaved, proved")
-    _where(p, "it is filled with random data first, and writing rw values become possible; with "
-           "--hosts a list of HOST:DEV, one for each", hosts=True)
+    _where(p, "it is filled with random data first, and writing rw values become possible; of "
+           "several all have to be named, with --hosts as a list of HOST:DEV", several=True)
     p.add_argument("--modes", help=f"list of {', '.join(plan.MODES)}, or current: leave it "
                                    "(default: all three)")
     p.add_argument("--arms", help=f"list of {', '.join(plan.ARMS)} (default: fixed,dmabuf)")
@@ -68,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--bs", help="list of block sizes (default: 4k)")
     p.add_argument("--iodepth", help="list of queue depths (default: 32)")
     p.add_argument("--numjobs", help="list of numbers of jobs (default: 1)")
+    p.add_argument("--drives", metavar="N[,N...]", help="how many drives at the same time: the "
+                   "first N of --device; each job takes them in turn (default: all)")
     p.add_argument("--repeat", help="repeats of each point (default: 6)")
     p.add_argument("--runtime", help="seconds of each timed run (default: 10; quick: 1)")
     p.add_argument("--precision", metavar="P", help="repeat on until each ratio's 95 %% interval is "
@@ -183,7 +191,7 @@ def _iommu(args: argparse.Namespace) -> int:
         proof.remove_stale()
         return 0
     iommu.refuse_lost(args.dev)
-    switcher = iommu.Switcher(device.check(args.dev, None, False))
+    switcher = iommu.Switcher(device.check(args.dev))
     try:
         switcher.set(mode)
         with process.Shield():

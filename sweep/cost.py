@@ -301,7 +301,7 @@ def _guest(args: argparse.Namespace) -> int:
             # In the guest, which does not outlive this.
             paths.write("/proc/sys/vm/nr_hugepages", str(_HUGE_PAGES))
         folder = store.Folder(store.new_folder(args.out, "vm", "-cost"))
-        folder.merge_env(env.collect(session.name, session.fio_version))
+        folder.merge_env(env.collect([session.name], session.fio_version))
         with open(folder.file("runs.csv"), "w", encoding="utf-8", newline="") as f:
             out = csv.writer(f, lineterminator="\n")
             out.writerow(tables.COST_RUNS)

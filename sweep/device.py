@@ -8,7 +8,7 @@ import errno
 import os
 import re
 import stat
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sweep import openers, paths
 from sweep.errors import Misuse
@@ -146,21 +146,15 @@ def claimed(name: str) -> str:
     return ""
 
 
-def check(dev: str, destroy: str | None, writes: bool) -> str:
+def check(dev: str, destroy: bool = False) -> str:
     """The name of a drive that may be used, or a refusal."""
     name = block_name(dev)
-    if destroy is not None and block_name(destroy, "--destroy-data") != name:
-        raise Misuse(f"--destroy-data {destroy}: is not the drive of --device {dev}; name the "
-                     "same drive in both")
-    if writes and destroy is None:
-        raise Misuse(f"--device {dev}: this writes to the drive and destroys what is on it; "
-                     f"say --destroy-data {dev} if that is meant")
     user = in_use(name) or opened([name])
     if user:
         raise Misuse(f"--device {dev}: in use: {user}; free it, or name another drive")
     if paths.read(f"/sys/class/block/{name}/size", "0") == "0":
         raise Misuse(f"--device {dev}: has size 0; name a drive with something in it")
-    if (destroy is not None or writes) and paths.read(f"/sys/class/block/{name}/ro", "0") == "1":
+    if destroy and paths.read(f"/sys/class/block/{name}/ro", "0") == "1":
         raise Misuse(f"--destroy-data {dev}: is read-only; blockdev --setrw {dev}, or name another")
     os.close(open_exclusively(name))
     return name
@@ -200,6 +194,11 @@ def disks_of(pci: str) -> list[str]:
 def find(who: Identity) -> str:
     """Today's name of a drive; nothing if it is not there."""
     return next((n for n in disks_of(who.pci) if identity(n) == who), "")
+
+
+def of_env(env: dict[str, Any]) -> list[dict[str, Any]]:
+    """What env.json says of each drive; there was one in runs of before."""
+    return env.get("drives") or [env.get("drive", {})]
 
 
 def describe(name: str) -> dict[str, str | int]:

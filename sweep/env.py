@@ -5,6 +5,7 @@ import os
 import re
 import time
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 from sweep import device, iommu, paths
@@ -61,26 +62,27 @@ def _cpu() -> dict[str, Any]:
     }
 
 
-def collect(name: str, fio_version: str) -> dict[str, Any]:
-    """Everything that is known before the first run."""
+def collect(names: Sequence[str], fio_version: str) -> dict[str, Any]:
+    """Everything that is known before the first run, which is on the drives of these names."""
     u = os.uname()
     cpu = _cpu()
-    drive = device.describe(name)
+    drives = [device.describe(n) for n in names]
+    modes = dict.fromkeys(iommu.mode_of(device.pci_of(n)) for n in names)
     clock = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "host": u.nodename,
         "machine": "vm" if cpu["hypervisor"] else "bare",
         # A drive made of software says nothing of a real one's throughput.
-        "emulated_drive": "QEMU" in str(drive["model"]) or not device.pci_of(name),
+        "emulated_drive": any("QEMU" in str(d["model"]) or not d["pci"] for d in drives),
         "product": paths.read("/sys/class/dmi/id/product_name", ""),
         "kernel": {"release": u.release, "version": u.version, "arch": u.machine,
                    "cmdline": paths.read("/proc/cmdline", ""), "config": kernel_config()},
         "dma_mapping": dma_mapping(paths.read("/proc/kallsyms", ""), u.release),
-        "iommu": {"kinds": iommu.kinds(), "mode_found": iommu.mode_of(device.pci_of(name)),
-                  "group": os.path.basename(iommu.group_of(device.pci_of(name)))},
+        "iommu": {"kinds": iommu.kinds(), "mode_found": "/".join(modes),
+                  "group": os.path.basename(iommu.group_of(device.pci_of(names[0])))},
         "cpu": cpu, "memory_kb": paths.read("/proc/meminfo", "0 0").split()[1],
         "clocksource": paths.read(clock, ""),
-        "drive": drive, "prefilled": False, "fio": fio_version,
+        "drive": drives[0], "drives": drives, "prefilled": False, "fio": fio_version,
         "udmabuf_size_limit_mb": paths.read("/sys/module/udmabuf/parameters/size_limit_mb", ""),
     }

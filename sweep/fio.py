@@ -10,6 +10,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sweep import paths, process
@@ -77,6 +78,7 @@ def binary(option: str | None) -> str:
     return "fio"
 
 
+@lru_cache(None)
 def version(fio: str) -> str:
     """`fio-3.33`, or a Problem that says what is missing."""
     out = os.memfd_create("fio-version")

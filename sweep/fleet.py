@@ -174,7 +174,7 @@ class Fleet:
         self._ask("open", _SLOW, lambda host: {
             "address": host.address, "port": host.port, "listen": host.fio}, trace=trace)
 
-    def set(self, mode: str) -> None:
+    def set(self, mode: str, _drives: int) -> None:
         for name, answer in self._ask("set", _SLOW, mode=mode).items():
             self.peers[name].device = answer["device"]
 

@@ -59,8 +59,8 @@ def _host(line: str, where: str) -> Host:
     if len(words) < 2:
         raise Misuse(f"{where}: {words[0]}: which drive? a line is ADDRESS[:PORT] DRIVE [COMMAND]")
     name, device, *command = words
-    if not device.startswith("/"):
-        raise Misuse(f"{where}: {device}: is not the path of a drive, as in /dev/nvme0n1")
+    if not device.startswith("/") or "," in device:
+        raise Misuse(f"{where}: {device}: is not the path of one drive, as in /dev/nvme0n1")
     if name.startswith("/"):
         if not command:
             raise Misuse(f"{where}: {name}: how is a command run there? say it after the drive, as "

@@ -33,6 +33,8 @@ class Point(NamedTuple):
     bs: int
     iodepth: int
     numjobs: int
+    # That are used at the same time.
+    drives: int = 1
 
     @property
     def name(self) -> str:
@@ -40,13 +42,15 @@ class Point(NamedTuple):
         who = self.arm if self.exporter == NO_EXPORTER else \
             f"{self.arm}-{file_name(self.exporter)}"
         return (f"{self.mode}-{who}-{self.rw}-{units.human_size(self.bs)}"
-                f"-qd{self.iodepth}-j{self.numjobs}")
+                f"-qd{self.iodepth}-j{self.numjobs}"
+                + (f"-d{self.drives}" if self.drives != 1 else ""))
 
     @property
     def load(self) -> str:
-        """What is asked of the drive: `randread 4k qd32`."""
+        """What is asked of the drives: `randread 4k qd32`."""
         return (f"{self.rw} {units.human_size(self.bs)} qd{self.iodepth}"
-                + (f" j{self.numjobs}" if self.numjobs != 1 else ""))
+                + (f" j{self.numjobs}" if self.numjobs != 1 else "")
+                + (f" {self.drives} drives" if self.drives != 1 else ""))
 
     @property
     def control(self) -> "Point":
@@ -55,7 +59,7 @@ class Point(NamedTuple):
 
     @property
     def writes(self) -> bool:
-        """Whether it destroys what is on the drive."""
+        """Whether it destroys what is on the drives."""
         return self.rw not in ("randread", "read")
 
     @property
@@ -176,8 +180,9 @@ def numbers(text: str, option: str, most: int) -> list[int]:
     return list(dict.fromkeys(out))
 
 
-def order(modes: list[str], arms: list[tuple[str, str]], cells: list[tuple[str, int, int, int]],
-          repeats: int, seed: int | None) -> list[Step]:
+def order(modes: list[str], arms: list[tuple[str, str]],
+          cells: list[tuple[str, int, int, int, int]], repeats: int, seed: int | None
+          ) -> list[Step]:
     """Repeats outermost, arms innermost.
 
     Neighbours in time are what gets compared: the arms of a cell run one after the other, in
@@ -191,7 +196,9 @@ def order(modes: list[str], arms: list[tuple[str, str]], cells: list[tuple[str, 
         turn = -1 if r % 2 else 1
         for mode in modes[::turn]:
             for cell in cells:
-                draw = random.Random(f"{seed} {r // 2} {mode} {cell}")
+                # A seed draws for one drive what it drew when there was no number of them.
+                known = cell if cell[4] != 1 else cell[:4]
+                draw = random.Random(f"{seed} {r // 2} {mode} {known}")
                 drawn = arms if seed is None else draw.sample(arms, len(arms))
                 steps += [Step(r, Point(mode, arm, exporter, *cell))
                           for arm, exporter in drawn[::turn]]

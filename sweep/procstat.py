@@ -3,6 +3,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sweep import paths
@@ -56,21 +57,34 @@ def moved_in(text: str) -> int:
     return 512 * (int(fields[2]) + int(fields[6]) + trimmed) if len(fields) > 6 else 0
 
 
-class CpuPerByte:
-    """CPU time of the whole machine per byte that a drive moved, over the steady part of a run.
+class Moved:
+    """Bytes that drives have moved since this was made, together.
 
-    Called by and by while fio runs (process.run's `watch`): waits for the first I/O, lets the
-    ramp pass, and looks at the machine and at the drive's own counters once, and once more
+    0 until each of them has moved some: of one that keeps no count the sum would know nothing.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._from = {name: moved(name) for name in names}
+
+    def __call__(self) -> int:
+        each = [moved(name) - before for name, before in self._from.items()]
+        return sum(each) if all(each) else 0
+
+
+class CpuPerByte:
+    """CPU time of the whole machine per byte that the drives moved, over the steady part of a run.
+
+    Called by and by while fio runs (process.run's `watch`): waits for the first I/O of each, lets
+    the ramp pass, and looks at the machine and at the drives' own counters once, and once more
     before the end. So what fio's start and end cost is not in it.
     """
 
     _POLL = 0.05
     _SHARE = 0.85
 
-    def __init__(self, name: str, ramp_s: float, runtime_s: float) -> None:
-        self._name = name
+    def __init__(self, names: Sequence[str], ramp_s: float, runtime_s: float) -> None:
+        self._moved = Moved(names)
         self._wait = (ramp_s, runtime_s * self._SHARE)
-        self._idle_bytes = moved(self._name)
         self._due = 0.0
         self._seen: list[tuple[int, int]] = []
         self._began = 0.0
@@ -78,12 +92,12 @@ class CpuPerByte:
     def __call__(self, _pid: int) -> float:
         now = time.monotonic()
         if not self._began:
-            if moved(self._name) == self._idle_bytes:
+            if not self._moved():
                 return self._POLL
             self._began = now
             self._due = now + self._wait[0]
         while len(self._seen) < 2 and now >= self._due:
-            self._seen.append((snapshot().busy_ns, moved(self._name)))
+            self._seen.append((snapshot().busy_ns, self._moved()))
             self._due = now + self._wait[1]
         return max(self._due - now, 0.001) if len(self._seen) < 2 else 3600.0
 
@@ -92,7 +106,7 @@ class CpuPerByte:
         return time.monotonic() - self._began if self._began else None
 
     def result(self) -> float | None:
-        """Nanoseconds per byte; None if the drive keeps no count (queue/iostats is 0)."""
+        """Nanoseconds per byte; None if a drive keeps no count (queue/iostats is 0)."""
         if len(self._seen) < 2 or self._seen[1][1] == self._seen[0][1]:
             return None
         (busy0, bytes0), (busy1, bytes1) = self._seen

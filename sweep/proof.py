@@ -9,6 +9,7 @@ while we count are counted too; `quiet` says how many there were in a moment of 
 import os
 import re
 import time
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sweep import paths, process, procstat
@@ -138,22 +139,21 @@ class Tracer:
 
 
 class LateStart:
-    """Starts a tracer once a drive has moved so many bytes; process.run's `watch`."""
+    """Starts a tracer once the drives have moved so many bytes; process.run's `watch`."""
 
     _POLL = 0.01
 
-    def __init__(self, tracer: Tracer, name: str, after: int) -> None:
-        self._tracer, self._name = tracer, name
-        self._from = procstat.moved(name)
-        self._after = after
+    def __init__(self, tracer: Tracer, names: Sequence[str], after: int) -> None:
+        self._tracer, self._after = tracer, after
+        self._moved = procstat.Moved(names)
         self.bytes = 1 << 62
 
     def __call__(self, _pid: int) -> float:
         """Started too late or never, `bytes` says so by what it is."""
         if self._tracer.on:
             return 3600.0
-        if procstat.moved(self._name) - self._from < self._after:
+        if self._moved() < self._after:
             return self._POLL
         self._tracer.start()
-        self.bytes = procstat.moved(self._name) - self._from
+        self.bytes = self._moved()
         return 3600.0

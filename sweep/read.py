@@ -56,6 +56,7 @@ def read_csv(path: str, warn: Warn = _say) -> list[Row]:
     head: list[str] = []
     rows: list[Row] = []
     columns: dict[str, tables.Kind] = {}
+    added: Row = {}
     try:
         for cells in reader:
             if not head:
@@ -63,8 +64,9 @@ def read_csv(path: str, warn: Warn = _say) -> list[Row]:
                 columns = _columns(head, path, warn)
                 if not columns:
                     return []
+                added = {name: value for name, value in tables.ADDED.items() if name in columns}
                 continue
-            row = dict(zip(head, cells))
+            row = {**added, **dict(zip(head, cells))}
             what = tables.fault(row, columns) if len(cells) == len(head) else \
                 f"{len(cells)} cells, not {len(head)}"
             if what:
@@ -82,9 +84,9 @@ def _columns(head: list[str], path: str, warn: Warn) -> dict[str, tables.Kind]:
     """The table that has this header; none if it is foreign."""
     known = tables.BY_NAME[os.path.basename(path)]
     for columns in known:
-        if columns.keys() <= set(head):
+        if columns.keys() - tables.ADDED.keys() <= set(head):
             return columns
-    missing = ", ".join(c for c in known[0] if c not in head)
+    missing = ", ".join(c for c in known[0] if c not in head and c not in tables.ADDED)
     warn(f"{path}: no column {missing[:80]}; left out")
     return {}
 

@@ -117,7 +117,7 @@ class Runner:
             "repeat": step.repeat, "iommu_mode": p.mode,
             **{k: v for k, v in p._asdict().items() if k != "mode"}, "raw": raw, "status": "ok",
             "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
-        self.machines.set(p.mode)
+        self.machines.set(p.mode, p.drives)
         shares: dict[str, dict[str, Any]] = {
             host: {"host": host, "device": self.machines.device_of(host), "mode_before": mode}
             for host, mode in self.machines.modes().items()}
@@ -281,12 +281,13 @@ class Runner:
     def _prove(self, p: Point, stem: str, shares: dict[str, dict[str, Any]]) -> None:
         """Map and unmap events per I/O.
 
-        The pool itself is mapped once, on the first I/O, with at most one event per page. Where
+        The pool itself is mapped once for each drive, on the first I/O, with at most one event per
+        page. Where
         that is too few to show, if need be among more I/O, events and I/O are counted from the
         start, and exactly; with a large pool only from when I/O flows.
         """
         name = f"{stem}/proof"
-        pages = p.bs * p.iodepth * p.numjobs // _PAGE
+        pages = p.bs * p.iodepth * p.numjobs * p.drives // _PAGE
         ios = self.plan.proof_ios
         if ios < pages * _HIDE <= _MOST_PROOF:
             ios = pages * _HIDE

@@ -107,17 +107,17 @@ class Agent:
             destroy_data=ask["device"] if ask["destroy"] else None), ask["writes"])
         engine = exporters.probe().get("software", {}).get("engine", {}).get("version")
         return {"facts": self.station.facts(), "engine": engine,
-                "fio": self.station.session.fio_version,
-                "identity": list(self.station.session.switcher.identity)}
+                "fio": self.station.fio_version,
+                "identity": list(self.station.sessions[0].switcher.identity)}
 
     def do_need(self, ask: Json) -> None:
         """Can this drive have these arms and modes, and trims?"""
-        self._station.session.need(ask["modes"], set(ask["arms"]), ask["trims"])
+        self._station.need(ask["modes"], set(ask["arms"]), ask["trims"])
 
     def do_open(self, ask: Json) -> None:
         """From here on there will be runs."""
         self._station.open(ask["trace"])
-        self.server = Server(self._station.session.fio, ask)
+        self.server = Server(self._station.fio, ask)
 
     def do_blurs(self, ask: Json) -> Json:
         return {"blurs": self._station.blurs(ask["tuned"])}
@@ -128,11 +128,11 @@ class Agent:
         return self.station
 
     def do_set(self, ask: Json) -> Json:
-        self._station.session.switcher.set(ask["mode"])
-        return {"device": self._station.session.switcher.dev}
+        self._station.set(ask["mode"], 1)
+        return {"device": self._station.devices()[0]}
 
     def do_mode(self, _ask: Json) -> Json:
-        return {"mode": self._station.session.switcher.mode()}
+        return {"mode": self._station.mode()}
 
     def do_listen(self, _ask: Json) -> None:
         self._station.listen()

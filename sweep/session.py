@@ -7,9 +7,8 @@ import re
 import sys
 from types import TracebackType
 
-from sweep import content, device, fio, iommu, paths, plan, store, tune
+from sweep import content, device, fio, iommu, paths, plan, store
 from sweep.errors import Misuse
-from sweep.process import Shield
 
 VM_DEV = "/dev/nvme0n1"
 
@@ -20,15 +19,14 @@ class Session:
     def __init__(self, args: argparse.Namespace, writes: bool) -> None:
         if getattr(args, "vm", False) is False and getattr(args, "kernel", None):
             raise Misuse(f"--kernel {args.kernel}: only with --vm; this machine runs its own")
-        iommu.refuse_lost(args.device)
-        self.name = device.check(args.device, args.destroy_data, writes)
+        if len(for_each(args, writes)) > 1:
+            raise Misuse(f"--device {args.device}: this takes one drive; name one of them")
+        self._destroys = args.destroy_data is not None
+        self.name = device.check(args.device, self._destroys)
         fio.need_engine()
         self.fio = fio.binary(args.fio)
         self.fio_version = fio.version(self.fio)
-        if args.destroy_data:
-            sys.stderr.write(content.before_destroying(self.name) + "\n")
         self.switcher = iommu.Switcher(self.name)
-        self._tuner: tune.Tuner | None = None
         # Known once it has run: its counters say.
         self.engine = ""
 
@@ -37,18 +35,12 @@ class Session:
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
                  tb: TracebackType | None) -> None:
-        with Shield():
-            try:
-                if self._tuner:
-                    self._tuner.restore()
-            finally:
-                self.switcher.restore()
+        self.switcher.restore()
 
-    def tune(self) -> None:
-        """Brings the machine into a state that blurs no figures, until the end."""
-        self._tuner = tune.Tuner()
-        self._tuner.set()
-        self.switcher.tune(tune.QUEUE)
+    def announce(self) -> None:
+        """Says what is about to be destroyed, if that is allowed."""
+        if self._destroys:
+            sys.stderr.write(content.before_destroying(self.name) + "\n")
 
     def modes(self, text: str) -> list[str]:
         """--modes as a list; refuses what this drive cannot have."""
@@ -79,6 +71,41 @@ class Session:
         if trims and paths.read(f"/sys/class/block/{self.name}/queue/discard_max_bytes") == "0":
             raise Misuse(f"--rw: /dev/{self.name} takes no trims (queue/discard_max_bytes is 0); "
                          "name another drive, or leave them out")
+
+
+def for_each(args: argparse.Namespace, writes: bool) -> list[argparse.Namespace]:
+    """The options of a command as they are for each drive of --device; refuses what concerns
+    several."""
+    names: dict[str, str] = {}
+    controllers: dict[str, str] = {}
+    for dev in args.device.split(","):
+        iommu.refuse_lost(dev)
+        name = device.block_name(dev)
+        if name in names:
+            raise Misuse(f"--device {args.device}: {dev} and {names[name]} are one drive; name each "
+                         "once")
+        # One bind, one journal and one mode are for all that is on a controller.
+        pci = device.pci_of(name)
+        if pci in controllers:
+            raise Misuse(f"--device {args.device}: {dev} and {controllers[pci]} are on one "
+                         f"controller ({pci}); name one of them")
+        names[name] = dev
+        if pci:
+            controllers[pci] = dev
+    if args.destroy_data is not None:
+        doomed = {device.block_name(dev, "--destroy-data"): dev
+                  for dev in args.destroy_data.split(",")}
+        for name in [*(doomed.keys() - names), *(names.keys() - doomed)][:1]:
+            what = f"{doomed[name]}: is not the drive" if name in doomed else \
+                f"{args.destroy_data}: leaves out {names[name]}, which is one"
+            raise Misuse(f"--destroy-data {what} of --device {args.device}; name the same "
+                         f"drive{'s' if len(names) > 1 else ''} in both")
+    elif writes:
+        raise Misuse(f"--device {args.device}: this writes to the drive and destroys what is on it; "
+                     f"say --destroy-data {args.device} if that is meant")
+    return [argparse.Namespace(**{**vars(args), "device": dev,
+                                  "destroy_data": None if args.destroy_data is None else dev})
+            for dev in names.values()]
 
 
 def in_vm(args: argparse.Namespace, what: str, axes: list[str], options: list[str],

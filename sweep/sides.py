@@ -8,7 +8,7 @@ unlike, so that their figures together answer no question.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from sweep import content, plan, read, stats, store
+from sweep import content, device, plan, read, stats, store
 from sweep.errors import Misuse, Problem
 from sweep.plan import CONTROL, Plan, Point
 from sweep.stats import Interval
@@ -64,7 +64,8 @@ def _points(folder: read.Folder, kind: str) -> dict[Point, dict[int, float]]:
         from sweep import cost
         rows, key = folder.rows("runs.csv"), "instructions_per_io"
         cost.check_regime(rows)
-        rows = [{"rw": "randread", "numjobs": "1", "status": "ok", **r} for r in rows]
+        always = {"rw": "randread", "numjobs": "1", "drives": "1", "status": "ok"}
+        rows = [{**always, **r} for r in rows]
     for r in rows:
         if r["status"] == "ok":
             out.setdefault(store.point_of(r), {})[int(r["repeat"])] = float(r[key])
@@ -95,6 +96,11 @@ def fact(*way: str) -> Callable[[Side], str]:
     return get
 
 
+def _drives(name: str) -> Callable[[Side], str]:
+    """A fact of each drive."""
+    return lambda side: ", ".join(str(d.get(name) or UNKNOWN) for d in device.of_env(side.env))
+
+
 def _either(way: str, yes: str, no: str, test: Callable[[dict[str, Any]], bool]
             ) -> Callable[[Side], str]:
     """One of two words, where the fact that decides is there."""
@@ -113,7 +119,8 @@ def _options(side: Side) -> dict[str, str]:
 
 
 def _queue(side: Side) -> dict[str, str]:
-    return {k.removeprefix("queue_"): str(v) for k, v in side.env.get("drive", {}).items()
+    return {k.removeprefix("queue_") + (f" of drive {n}" if n > 1 else ""): str(v)
+            for n, d in enumerate(device.of_env(side.env), 1) for k, v in d.items()
             if k.startswith("queue_")}
 
 
@@ -137,8 +144,8 @@ _OBJECTS: tuple[tuple[str, Callable[[Side], str]], ...] = (
     ("kernel", fact("kernel", "release")), ("kernel build", fact("kernel", "version")),
     ("DMA mapping of fixed", fact("dma_mapping", "kind")),
     ("IOMMU", lambda s: ", ".join(s.env.get("iommu", {}).get("kinds", [])) or UNKNOWN),
-    ("drive", fact("drive", "model")), ("drive's serial", fact("drive", "serial")),
-    ("drive's firmware", fact("drive", "firmware")), ("drive's bytes", fact("drive", "bytes")),
+    ("drive", _drives("model")), ("drive's serial", _drives("serial")),
+    ("drive's firmware", _drives("firmware")), ("drive's bytes", _drives("bytes")),
     ("CPU", fact("cpu", "model")), ("CPUs", fact("cpu", "cpus")),
     ("governor", fact("cpu", "governor")), ("boost", fact("cpu", "boost")),
     ("microcode", fact("cpu", "microcode")), ("clocksource", fact("clocksource")),
@@ -191,7 +198,7 @@ def describe(side: Side) -> str:
     """On what a run ran, in one line."""
     qemu = fact("vm", "qemu")(side).split("(", maxsplit=1)[0].replace(" emulator version", "")
     return ", ".join((
-        f"Linux {fact('kernel', 'release')(side)}", fact("drive", "model")(side),
+        f"Linux {fact('kernel', 'release')(side)}", _drives("model")(side),
         f"{machine(side)}{f' ({qemu.strip()})' if qemu != UNKNOWN else ''}", fact("fio")(side),
         f"engine {fact('engine')(side)}", fact("started")(side)[:10]))
 

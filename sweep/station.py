@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The machine that a drive is in: what a repeat needs of it beside fio.
+"""The machine that the drives are in: what a repeat needs of it beside fio.
 
 `Here` is this one, with fio as a child. sweep/fleet.py is several, with a station in each.
 """
 
 import argparse
+import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from sweep import content, env, fio, kmsg, paths, procstat, proof, tune
+from sweep import content, env, fio, kmsg, paths, plan, procstat, proof, tune
+from sweep.errors import Misuse, Problem
 from sweep.process import Shield
-from sweep.session import Session
+from sweep.session import Session, for_each
 
 _QUIET_SECONDS = 0.25
 
@@ -23,7 +26,7 @@ class Task(NamedTuple):
     # timed: CPU time, over so long
     ramp_s: float = 0.0
     runtime_s: float = 0.0
-    # proof: map and unmap events, once the drive has moved so much
+    # proof: map and unmap events, once the drives have moved so much
     skip_bytes: int = 0
 
 
@@ -44,12 +47,19 @@ class Part(NamedTuple):
 
 
 class Station:
-    """A drive that may be used, the kernel's messages and the kernel's counts."""
+    """Drives that may be used, the kernel's messages and the kernel's counts."""
 
     def __init__(self, args: argparse.Namespace, writes: bool) -> None:
-        self.session = Session(args, writes)
+        # In the order in which they were named.
+        self.sessions = [Session(one, writes) for one in for_each(args, writes)]
+        for session in self.sessions:
+            session.announce()
+        self.fio, self.fio_version = self.sessions[0].fio, self.sessions[0].fio_version
+        # Of the drives, those that the runs are on: all, or the first few.
+        self.used = self.sessions
         self.log: kmsg.KernelLog | None = None
         self.tracer: proof.Tracer | None = None
+        self._tuner: tune.Tuner | None = None
         self._cpu: procstat.CpuPerByte | None = None
         self._late: proof.LateStart | None = None
 
@@ -60,15 +70,46 @@ class Station:
             self.tracer = proof.Tracer()
 
     def close(self) -> None:
-        """Leaves nothing of ours in the kernel, and the drive as it was."""
-        with Shield():
+        """Leaves nothing of ours in the kernel, and the drives and the processors as they were."""
+        with Shield(), ExitStack() as last_first:
+            last_first.callback(self._put_back)
+            for one in (self._tuner and self._tuner.restore, self.tracer and self.tracer.close,
+                        self.log and self.log.close):
+                if one:
+                    last_first.callback(one)
+
+    def _put_back(self) -> None:
+        """Every drive, whatever becomes of the others."""
+        failed: list[Problem] = []
+        for session in reversed(self.sessions):
             try:
-                if self.log:
-                    self.log.close()
-                if self.tracer:
-                    self.tracer.close()
-            finally:
-                self.session.__exit__(None, None, None)
+                session.switcher.restore()
+            except Problem as e:
+                failed.append(e)
+        if failed:
+            raise failed[0] if len(failed) == 1 else Problem("; ".join(map(str, failed)))
+
+    def need(self, modes: list[str], arms: set[str], trims: bool) -> None:
+        """Refuses what a drive cannot have."""
+        for session in self.sessions:
+            session.need(modes, arms, trims)
+
+    def set(self, mode: str, drives: int) -> None:
+        """Switches all drives, and has the next runs be on so many of them."""
+        for session in self.sessions:
+            session.switcher.set(mode)
+        self.used = self.sessions[:drives]
+
+    def mode(self) -> str:
+        """The mode of the drives in use; several words where they differ."""
+        return "/".join(dict.fromkeys(s.switcher.mode() for s in self.used))
+
+    def devices(self) -> list[str]:
+        """Today's paths of the drives in use."""
+        return [s.switcher.dev for s in self.used]
+
+    def _names(self) -> list[str]:
+        return [s.switcher.name for s in self.used]
 
     def listen(self) -> None:
         """heard() is of what the kernel says from here on."""
@@ -82,13 +123,12 @@ class Station:
     def begin(self, task: Task) -> Callable[[int], float] | None:
         """To be called before a fio run; what it returns, by and by while that lasts."""
         self._cpu = self._late = None
-        name = self.session.switcher.name
         if task.kind == "timed":
-            self._cpu = procstat.CpuPerByte(name, task.ramp_s, task.runtime_s)
+            self._cpu = procstat.CpuPerByte(self._names(), task.ramp_s, task.runtime_s)
             return self._cpu
         if task.kind == "proof" and self.tracer:
             if task.skip_bytes:
-                self._late = proof.LateStart(self.tracer, name, task.skip_bytes)
+                self._late = proof.LateStart(self.tracer, self._names(), task.skip_bytes)
                 return self._late
             self.tracer.start()
         return None
@@ -112,16 +152,20 @@ class Station:
 
     def facts(self) -> dict[str, Any]:
         """For env.json."""
-        return env.collect(self.session.name, self.session.fio_version)
+        return env.collect(self._names(), self.fio_version)
 
     def blurs(self, tuned: bool) -> list[str]:
         """Tunes the machine, if wanted; what still blurs the figures."""
         if tuned:
-            self.session.tune()
-        return tune.blurs(self.session.name)
+            self._tuner = tune.Tuner()
+            self._tuner.set()
+            for session in self.sessions:
+                session.switcher.tune(tune.QUEUE)
+        return tune.blurs(*self._names())
 
     def empty_share(self) -> float:
-        return content.empty_share(self.session.name)
+        """The worst drive's."""
+        return max(content.empty_share(name) for name in self._names())
 
 
 class Here:
@@ -129,8 +173,6 @@ class Here:
 
     def __init__(self, args: argparse.Namespace, writes: bool) -> None:
         self.station = Station(args, writes)
-        self.session = self.station.session
-        self.fio = self.session.fio
 
     def __enter__(self) -> "Here":
         return self
@@ -145,28 +187,34 @@ class Here:
         return ""
 
     def need(self, modes: list[str], arms: set[str], trims: bool) -> None:
-        """Refuses what this drive cannot have."""
-        self.session.need(modes, arms, trims)
+        """Refuses what a drive cannot have."""
+        self.station.need(modes, arms, trims)
 
     def open(self, trace: bool) -> None:
         self.station.open(trace)
 
-    def set(self, mode: str) -> None:
-        self.session.switcher.set(mode)
+    def set(self, mode: str, drives: int) -> None:
+        self.station.set(mode, drives)
 
     def mode(self) -> str:
-        return self.session.switcher.mode()
+        """The mode that all drives have."""
+        found = self.station.mode()
+        if "/" in found:
+            raise Misuse(f"--modes {plan.CURRENT}: those of {','.join(self.station.devices())} "
+                         f"differ ({found}); name modes, or set them alike")
+        return found
 
     def modes(self) -> dict[str, str]:
-        """The mode of each machine's drive."""
-        return {"": self.mode()}
+        """The mode of each machine's drives."""
+        return {"": self.station.mode()}
 
     def device_of(self, _host: str) -> str:
-        return self.session.switcher.dev
+        return ",".join(self.station.devices())
 
     def bytes(self) -> int:
-        """Size of the (smallest) drive."""
-        return 512 * int(paths.read(f"/sys/class/block/{self.session.switcher.name}/size"))
+        """Size of the smallest drive."""
+        return 512 * min(int(paths.read(f"/sys/class/block/{os.path.basename(dev)}/size"))
+                         for dev in self.station.devices())
 
     def facts(self) -> dict[str, Any]:
         return self.station.facts()
@@ -190,7 +238,8 @@ class Here:
         found: dict[str, Any] = {}
         watch = self.station.begin(task)
         try:
-            run = fio.run(self.fio, stem, text, self.session.switcher.dev, timeout, watch)
+            run = fio.run(self.station.fio, stem, text, ":".join(self.station.devices()), timeout,
+                          watch)
         except fio.Failed as e:
             failed = e
         finally:

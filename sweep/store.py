@@ -112,7 +112,7 @@ class Folder(read.Folder):
 def point_of(row: Row) -> Point:
     """The point that a row is about."""
     return Point(row["iommu_mode"], row["arm"], row["exporter"], row["rw"], int(row["bs"]),
-                 int(row["iodepth"]), int(row["numjobs"]))
+                 int(row["iodepth"]), int(row["numjobs"]), int(row["drives"]))
 
 
 def done(rows: list[Row]) -> set[tuple[int, Point]]:
@@ -131,8 +131,9 @@ def summary(rows: list[Row]) -> list[Row]:
     for p in in_order(every):
         rs = every[p]
         good = [r for r in rs if r["status"] == "ok"]
-        row: dict[str, Any] = dict(zip(SUMMARY, (p.mode, "", *p[1:], len(good))))
-        modes = {m for r in rs for m in (r["mode_before"], r["mode_after"]) if m}
+        row: dict[str, Any] = {**p._asdict(), "iommu_mode": p.mode, "repeats": len(good)}
+        modes = {m for r in rs for both in (r["mode_before"], r["mode_after"])
+                 for m in both.split("/") if m}
         row["effective_mode"] = "/".join(sorted(modes))
         if good:
             row["iops"], row["iops_lo"], row["iops_hi"] = stats.interval(list(iops[p].values()))

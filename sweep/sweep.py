@@ -7,21 +7,24 @@ import random
 import sys
 from typing import Any
 
-from sweep import content, exporters, fio, iommu, modes, paths, plan, stats, store, table, units
+from sweep import (content, device, exporters, fio, iommu, modes, paths, plan, stats, store, table,
+                   units)
 from sweep.errors import Misuse, Problem
 from sweep.fleet import Fleet
 from sweep.runner import UNSTEADY, Runner
-from sweep.session import VM_DEV, in_vm
+from sweep.session import in_vm
 from sweep.station import Here, Task
 
 _JOB = "jobs/randread.fio"
 _PREFILL = "jobs/prefill.fio"
 _VM_DRIVE = "256M"
+# What kernel/vm can give.
+_VM_DRIVES = 15
 # Hosts begin when their server has read the job: some sooner than others.
 _HOSTS_RAMP_MS = 2000
 _DEFAULT = {"modes": ",".join(plan.MODES), "arms": "fixed,dmabuf", "exporter": "udmabuf",
-            "rw": "randread", "bs": "4k", "iodepth": "32", "numjobs": "1", "repeat": "6",
-            "runtime": "10", "precision": "0", "most": "30", "steadystate": ""}
+            "rw": "randread", "bs": "4k", "iodepth": "32", "numjobs": "1", "drives": "",
+            "repeat": "6", "runtime": "10", "precision": "0", "most": "30", "steadystate": ""}
 _PRESETS = {
     "quick": {"runtime": "1"},
     # As far as it is known: results/published/ says what is not. Size, depth and jobs are the
@@ -36,11 +39,20 @@ def _axes(args: argparse.Namespace) -> dict[str, str]:
     """Every axis: as given, else the preset's, else the default."""
     chosen = next((values for name, values in _PRESETS.items() if getattr(args, name)), {})
     drawn = {"seed": str(random.SystemRandom().randrange(1 << 32))}
-    return {k: getattr(args, k) or v for k, v in {**drawn, **_DEFAULT, **chosen}.items()}
+    axes = {k: getattr(args, k) or v for k, v in {**drawn, **_DEFAULT, **chosen}.items()}
+    return {**axes, "drives": axes["drives"] or str(_named(args))}
 
 
-def make_plan(axes: dict[str, str], mode_now: str, quick: bool) -> plan.Plan:
-    """Checks the axes and lays out the steps. `mode_now` stands for `current`."""
+def _named(args: argparse.Namespace) -> int:
+    """How many drives there are to choose from."""
+    if args.vm:
+        return max(plan.numbers(args.drives or "1", "--drives", _VM_DRIVES))
+    return len(args.device.split(",")) if args.device else 1
+
+
+def make_plan(axes: dict[str, str], mode_now: str, quick: bool, named: int = 1) -> plan.Plan:
+    """Checks the axes and lays out the steps. `mode_now` stands for `current`; so many drives are
+    `named`."""
     modes = [mode_now] if axes["modes"] == plan.CURRENT else \
         plan.choose(axes["modes"], "--modes", plan.MODES)
     arms = plan.arms_with_exporters(plan.choose(axes["arms"], "--arms", plan.ARMS),
@@ -56,6 +68,10 @@ def make_plan(axes: dict[str, str], mode_now: str, quick: bool) -> plan.Plan:
             raise Misuse(f"--bs {b}: not a multiple of 512, which every drive needs")
     depths = plan.numbers(axes["iodepth"], "--iodepth", 4096)
     jobs = plan.numbers(axes["numjobs"], "--numjobs", 1024)
+    drives = plan.numbers(axes.get("drives", "1"), "--drives", 1024)
+    if max(drives) > named:
+        raise Misuse(f"--drives {max(drives)}: --device names {named}; name more there, or use "
+                     "fewer")
     repeats = plan.numbers(axes["repeat"], "--repeat", 1000)[0]
     precision = _precision(axes["precision"])
     most = plan.numbers(axes["most"], "--most", 1000)[0] if precision else repeats
@@ -74,7 +90,8 @@ def make_plan(axes: dict[str, str], mode_now: str, quick: bool) -> plan.Plan:
     if judged and plan.steady(judged)[1] * 1000 > runtime_ms:
         raise Misuse(f"--steadystate {judged}: its window is longer than --runtime "
                      f"{axes['runtime']}, which is how long it is waited for")
-    cells = [(rw, b, d, j) for rw in rws for b in sizes for d in depths for j in jobs]
+    cells = [(rw, b, d, j, n) for rw in rws for b in sizes for d in depths for j in jobs
+             for n in drives]
     return plan.Plan(_JOB, runtime_ms, min(max(runtime_ms // 5, 300), 2000),
                      2048 if quick else 16384, 8192 if quick else 65536, repeats,
                      plan.order(modes, arms, cells, most, seed), seed, precision,
@@ -143,14 +160,16 @@ def _flags(args: argparse.Namespace) -> list[str]:
 def _in_vm(args: argparse.Namespace, axes: dict[str, str]) -> int:
     """The host's half of --vm."""
     folder = store.Folder(os.path.abspath(args.resume)) if args.resume else None
-    made = folder.plan() if folder else make_plan(axes, plan.CURRENT, args.quick)
+    made = folder.plan() if folder else make_plan(axes, plan.CURRENT, args.quick, _named(args))
     exporters.refuse_fd([p.exporter for p in made.points], "--vm")
-    words = ["--device", VM_DEV, "--destroy-data", VM_DEV]
+    drives = max(p.drives for p in made.points)
+    devs = ",".join(f"/dev/nvme{n}n1" for n in range(drives))
+    words = ["--device", devs, "--destroy-data", devs]
     if not folder:
         words += [w for key, value in axes.items() for w in (f"--{key}", value)]
     words += (["--quick"] if args.quick else []) + _flags(args)
-    timeout = 300 + len(made.steps) * (60 + 3 * made.runtime_ms / 1000)
-    status, folder = in_vm(args, "sweep", words, ["--drive", _VM_DRIVE], timeout, folder)
+    timeout = 300 * drives + len(made.steps) * (60 + 3 * made.runtime_ms / 1000)
+    status, folder = in_vm(args, "sweep", words, ["--drive", _VM_DRIVE] * drives, timeout, folder)
     rows = folder.rows("summary.csv")
     if rows and not args.quiet:
         _show(folder, rows)
@@ -181,6 +200,8 @@ def _refuse(args: argparse.Namespace) -> None:
             value = getattr(args, key)
             raise Misuse(f"--{key}{'' if value is True else f' {value}'}: not with --resume, which "
                          "goes on with its own plan")
+    if args.hosts and args.drives:
+        raise Misuse(f"--drives {args.drives}: not with --hosts, each of which has one drive")
     if args.hosts and args.kernel:
         raise Misuse(f"--kernel {args.kernel}: not with --hosts; those run their own")
 
@@ -236,7 +257,11 @@ def main(args: argparse.Namespace) -> int:
         return _in_vm(args, axes)
     resumed = store.Folder(os.path.abspath(args.resume)) if args.resume else None
     # The command line first, whatever the drive is like.
-    made = resumed.plan() if resumed else make_plan(axes, plan.CURRENT, args.quick)
+    made = resumed.plan() if resumed else make_plan(axes, plan.CURRENT, args.quick, _named(args))
+    most = max(p.drives for p in made.points)
+    if most > _named(args):
+        raise Misuse(f"--resume {args.resume}: its plan has points of {most} drives; name all that "
+                     "it began with in --device")
     writes = any(p.writes for p in made.points)
     if args.hosts:
         exporters.refuse_fd([p.exporter for p in made.points], "--hosts")
@@ -244,7 +269,7 @@ def main(args: argparse.Namespace) -> int:
             else Here(args, writes) as machines:
         if not resumed:
             now = machines.mode() if axes["modes"] == plan.CURRENT else plan.CURRENT
-            made = make_plan(axes, now, args.quick)
+            made = make_plan(axes, now, args.quick, _named(args))
             if args.hosts:
                 made = made._replace(ramp_ms=_HOSTS_RAMP_MS)
         arms = {p.arm for p in made.points}
@@ -292,9 +317,15 @@ def _same_machine(folder: store.Folder, facts: dict[str, Any]) -> None:
         new = now[host]
         for what, a, b in (
                 ("kernel", old.get("kernel", {}).get("release"), new["kernel"]["release"]),
-                ("drive", old.get("drive", {}).get("serial"), new["drive"]["serial"]),
+                ("drive", _serials(old), _serials(new)),
                 ("fio", old.get("fio"), new["fio"])):
             if a is not None and a != b:
                 where = f" on {host}" if host else ""
                 raise Misuse(f"--resume {folder.path}: was run with {what} {a}{where}, this is "
                              f"{b}; start a new run")
+
+
+def _serials(facts: dict[str, Any]) -> str | None:
+    """What the drives are told by; None where nothing is known of them."""
+    found = [d.get("serial") for d in device.of_env(facts)]
+    return None if None in found else ", ".join(map(str, found))

@@ -63,7 +63,8 @@ POINTS: dict[str, Kind] = {
     "iops": _MAYBE, "bw_bytes": _MAYBE, "lat_p50_ns": _MAYBE, "lat_p99_ns": _MAYBE,
     "lat_p999_ns": _MAYBE, "cpu_ns_per_io": _MAYBE, "maps_per_io": _MAYBE,
     "unmaps_per_io": _MAYBE, "eagain": _COUNTED, "short": _COUNTED, "errors": _COUNTED,
-    "mismatches": _COUNTED, "checked_ios": _COUNTED, "started": _any, "raw": _any, "reason": _any}
+    "mismatches": _COUNTED, "checked_ios": _COUNTED, "started": _any, "raw": _any, "reason": _any,
+    "drives": _size}
 
 # Each host's share of a row of points.csv.
 HOSTS: dict[str, Kind] = {"repeat": _count, "host": _host, "device": _any, "start_skew_s": _MAYBE,
@@ -75,7 +76,10 @@ SUMMARY: dict[str, Kind] = {
     **dict.fromkeys(("iops", "iops_lo", "iops_hi", "ratio", "ratio_lo", "ratio_hi", "bw_bytes",
                      "lat_p50_ns", "lat_p99_ns", "lat_p999_ns", "cpu_ns_per_io", "maps_per_io",
                      "unmaps_per_io"), _MAYBE),
-    **dict.fromkeys(("eagain", "short", "errors", "mismatches"), _count)}
+    **dict.fromkeys(("eagain", "short", "errors", "mismatches"), _count), "drives": _size}
+
+# Columns that tables of before do not have, and what a row without them means.
+ADDED = {"drives": "1"}
 
 COST_RUNS: dict[str, Kind] = {
     "repeat": _count, "iommu_mode": _word, "mode_before": _word, "mode_after": _word, "arm": _arm,

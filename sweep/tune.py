@@ -29,17 +29,19 @@ def _differing(pattern: str, wanted: str) -> list[tuple[str, str]]:
     return [(path, text) for path, text in now if text != wanted]
 
 
-def blurs(name: str) -> list[str]:
-    """What would blur the figures of a run on a drive, in words."""
+def blurs(*names: str) -> list[str]:
+    """What would blur the figures of a run on these drives, in words."""
     out = []
     for pattern, wanted in _WANTED:
         found = _differing(pattern, wanted)
         if found:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             out.append(f"{found[0][0]} is {found[0][1]}, not {wanted}{more}")
-    scheduler = iommu.settings(name).get("scheduler", QUEUE["scheduler"])
-    if scheduler != QUEUE["scheduler"]:
-        out.append(f"/sys/block/{name}/queue/scheduler is {scheduler}, not {QUEUE['scheduler']}")
+    for name in names:
+        scheduler = iommu.settings(name).get("scheduler", QUEUE["scheduler"])
+        if scheduler != QUEUE["scheduler"]:
+            out.append(f"/sys/block/{name}/queue/scheduler is {scheduler}, not "
+                       f"{QUEUE['scheduler']}")
     return out
 
 

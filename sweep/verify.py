@@ -226,11 +226,12 @@ def main(args: argparse.Namespace) -> int:
         return _in_vm(args)
     exporters.choose(args.exporter or "udmabuf", exporters.ALL)
     with Session(args, True) as session:
+        session.announce()
         session.need_arms({"dmabuf"})
         modes = session.modes(args.modes or ",".join(plan.MODES))
         queue = f"/sys/class/block/{session.name}/queue"
         folder = store.Folder(store.new_folder(args.out, os.uname().nodename, "-verify"))
-        folder.merge_env(env.collect(session.name, session.fio_version))
+        folder.merge_env(env.collect([session.name], session.fio_version))
         makers, not_there = _makers(args, session, folder)
         todo, left_out = combinations(modes, makers, int(paths.read(
             f"{queue}/logical_block_size")), args.quick)

@@ -45,6 +45,8 @@ def check_formats(folder: Path) -> None:
             assert not found, (path, found)
             for inner, known in ((doc, rule), *((doc[k], v) for k, v in rule["properties"].items()
                                                 if isinstance(doc.get(k), dict))):
+                if "$ref" in known:
+                    known = rule["$defs"][known["$ref"].removeprefix("#/$defs/")]
                 new = inner.keys() - known["properties"].keys()
                 assert not new or "additionalProperties" in known, (path, new)
 

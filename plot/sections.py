@@ -215,7 +215,7 @@ def provenance(folder: Folder) -> list[Block]:
     env = folder.env()
     vm, cpu, kernel, iommu = (env.get(k, {}) for k in ("vm", "cpu", "kernel", "iommu"))
     drives = device.of_env(env)
-    firmwares, addresses = (words.listed([str(d.get(k, "")) for d in drives])
+    firmwares, addresses = (words.listed([str(d[k]) for d in drives if d.get(k)])
                             for k in ("firmware", "pci"))
     body = [
         ("machine", words.machine(env)),

@@ -84,8 +84,8 @@ class Station:
         for session in reversed(self.sessions):
             try:
                 session.switcher.restore()
-            except Problem as e:
-                failed.append(e)
+            except (OSError, Problem) as e:
+                failed.append(e if isinstance(e, Problem) else Problem(str(e)))
         if failed:
             raise failed[0] if len(failed) == 1 else Problem("; ".join(map(str, failed)))
 

@@ -288,7 +288,7 @@ def _plan(args: argparse.Namespace, modes: list[str]) -> list[plan.Step]:
         raise Misuse(f"--bs {args.bs}: not a multiple of 512, which every drive needs")
     repeats = plan.numbers(args.repeat, "--repeat", 100)[0]
     plan.numbers(args.ios, "--ios", 100_000_000)
-    return plan.order(modes, arms, [("randread", bs, _depth(bs), 1)], repeats, None)
+    return plan.order(modes, arms, [("randread", bs, _depth(bs), 1, 1)], repeats, None)
 
 
 def _guest(args: argparse.Namespace) -> int:

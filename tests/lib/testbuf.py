@@ -8,6 +8,8 @@ import struct
 from functools import cache
 from pathlib import Path
 
+from suite import until
+
 # A switch with a drive and a device that is nothing but 16 MiB of memory under it, and a drive that
 # is elsewhere: what guest.enter() has to be given.
 SWITCH = ("--drive", "64M", "--drive", "64M,bus=down1,addr=0", *(
@@ -52,6 +54,12 @@ def pages(size: int, order: int = 0) -> tuple[int, Path]:
     fcntl.ioctl(_module(), PAGES, got)
     fd, number = struct.unpack("QIIiI", got)[3:]
     return fd, Path(f"/sys/kernel/debug/dmabuf_test/{number}")
+
+
+def let_go(folder: Path) -> None:
+    """No drive has it mapped any more; a ring is taken apart after its process has ended."""
+    until(lambda: not any(int((folder / name).read_text()) for name in ("mapped", "attached")), 20)
+    assert int((folder / "stale").read_text()) == 0
 
 
 def bar(size: int, flags: int = 0) -> int:

@@ -7,6 +7,7 @@ SAMPLE=results/demo-...`, or the folder of a bench, takes another run first.
 """
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -22,6 +23,8 @@ SAMPLE = os.path.join(paths.RESULTS, "sample")
 _KEPT = {"sweep": ("env.json", "plan.json", "points.csv", "summary.csv"),
          "cost": ("env.json", "runs.csv", "cost.csv"), "verify": ("env.json", "verify.csv")}
 _BENCH = {"bench": ("env.json", "runs.csv", "bench.csv")}
+# Where the repository was is nobody's business.
+_PLACE = re.compile(r'(init=\\")[^"]*/(?=kernel/init)')
 _BEGIN = "<!-- {}: from results/sample/, by make docs -->\n"
 _END = "<!-- to here -->\n"
 
@@ -116,7 +119,9 @@ def take(run: str, sample: str = SAMPLE) -> None:
         shutil.rmtree(os.path.join(sample, name), ignore_errors=True)
         os.makedirs(os.path.join(sample, name))
         for file in files:
-            shutil.copyfile(os.path.join(where[name], file), os.path.join(sample, name, file))
+            text = paths.read(os.path.join(where[name], file)) + "\n"
+            with open(os.path.join(sample, name, file), "w", encoding="utf-8") as f:
+                f.write(_PLACE.sub(r"\1", text))
 
 
 def main(run: str) -> int:

@@ -91,6 +91,9 @@ def _sweep_warnings(env: dict[str, Any], rows: Sequence[Row],
                  and not stats.precise(_interval(r), made.precision)]
         if vague:
             out.append(f"{len(vague)} ratios are not known to {made.precision:.2g}, as was asked.")
+    far = table.outliers(rows)
+    if far:
+        out.append(far + ".")
     few = min((int(r["repeats"]) for r in summary if r["iops"]), default=0)
     if 2 < few and stats.coverage(few) < 0.95:
         out.append(f"With {few} repeats no interval can hold the true median with more than "

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sweep import paths
+from sweep import conditions, paths
 
 
 class Stat(NamedTuple):
@@ -83,7 +83,10 @@ class CpuPerByte:
     _SHARE = 0.85
 
     def __init__(self, names: Sequence[str], ramp_s: float, runtime_s: float) -> None:
-        self._moved = Moved(names)
+        self._names, self._moved = names, Moved(names)
+        # How it was at the end of the steady part.
+        self.cpu_mhz: float | None = None
+        self.drive_celsius: float | None = None
         self._wait = (ramp_s, runtime_s * self._SHARE)
         self._due = 0.0
         self._seen: list[tuple[int, int]] = []
@@ -99,6 +102,9 @@ class CpuPerByte:
         while len(self._seen) < 2 and now >= self._due:
             self._seen.append((snapshot().busy_ns, self._moved()))
             self._due = now + self._wait[1]
+            if len(self._seen) == 2:
+                self.cpu_mhz = conditions.cpu_mhz()
+                self.drive_celsius = conditions.drive_celsius(self._names)
         return max(self._due - now, 0.001) if len(self._seen) < 2 else 3600.0
 
     def age(self) -> float | None:

@@ -236,7 +236,8 @@ class Runner:
             share = shares[part.host]
             per_byte = part.found["cpu_ns_per_byte"]
             share["cpu_ns_per_io"] = per_byte and per_byte * p.bs
-            share["began"] = part.found.get("began")
+            for key in ("began", "cpu_mhz", "drive_celsius"):
+                share[key] = part.found.get(key)
             self._same_engine(part)
             for key in ("ios", "iops", "bw_bytes", "lat_p50_ns", "lat_p99_ns", "lat_p999_ns"):
                 share[key] = getattr(part.run, key)

@@ -134,10 +134,12 @@ class Station:
         return None
 
     def end(self, task: Task) -> dict[str, Any]:
-        """What was seen since begin(). Of a timed run `cpu_ns_per_byte` and `flowing_s`, for how
-        long I/O has been seen; of a proof run the events, and `bytes_before` they were counted."""
+        """What was seen since begin(). Of a timed run `cpu_ns_per_byte`, `cpu_mhz`, `drive_celsius`
+        and `flowing_s`, for how long I/O has been seen; of a proof run the events, and
+        `bytes_before` they were counted."""
         if self._cpu:
-            return {"cpu_ns_per_byte": self._cpu.result(), "flowing_s": self._cpu.age()}
+            return {"cpu_ns_per_byte": self._cpu.result(), "flowing_s": self._cpu.age(),
+                    "cpu_mhz": self._cpu.cpu_mhz, "drive_celsius": self._cpu.drive_celsius}
         if task.kind != "proof" or not self.tracer:
             return {}
         try:

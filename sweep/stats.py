@@ -29,6 +29,16 @@ def median(values: Sequence[float]) -> float:
     return v[n // 2] if n % 2 else (v[n // 2 - 1] + v[n // 2]) / 2
 
 
+def outliers(values: dict[int, float]) -> list[int]:
+    """Of {repeat: value} the repeats that are outliers: by a modified z-score above 3.5 (Iglewicz
+    and Hoaglin, 1993). Fewer than five have none."""
+    if len(values) < 5:
+        return []
+    mid = median([*values.values()])
+    spread = median([abs(v - mid) for v in values.values()])
+    return [n for n, v in values.items() if spread and 0.6745 * abs(v - mid) / spread > 3.5]
+
+
 def coverage(n: int, depth: int = 1) -> float:
     """The chance at which the true median of what n values were drawn from lies between the
     depth-th lowest and the depth-th highest of them, whatever the distribution.

@@ -125,7 +125,7 @@ def headline(folder: store.Folder, rows: list[store.Row]) -> str:
     if few and stats.coverage(few) < 0.95:
         out.append(f"With {few} repeats no interval holds the true median with more than "
                    f"{100 * stats.coverage(few):.0f} % certainty.")
-    out += _unsteady(folder.rows())
+    out += _unsteady(folder.rows()) + [x for x in [table.outliers(folder.rows())] if x]
     facts = folder.env()
     if facts.get("emulated_drive"):
         out.append("Emulated drive: ratios and proofs stand, absolute IOPS say nothing of real "

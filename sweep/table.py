@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from sweep import plan, stats, store, units
 from sweep.tables import Row
 
+# So many are named.
+_OUTLIERS = 3
+
 
 def columns(head: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str:
     """Aligned text; the first `left` columns to the left, the others to the right."""
@@ -57,3 +60,21 @@ def summary(rows: Sequence[Row]) -> str:
                      f"{float(r['lat_p99_ns']) / 1000:.0f}" if r["lat_p99_ns"] else "-",
                      r["mismatches"]))
     return columns(head, body, 4)
+
+
+def outliers(rows: Sequence[Row]) -> str:
+    """Which repeats are far from the others of their point, in words; nothing if none is. They
+    are in every median and interval: what they are due to, nobody knows."""
+    every: dict[plan.Point, dict[int, float]] = {}
+    for r in rows:
+        if r["status"] == "ok":
+            every.setdefault(store.point_of(r), {})[int(r["repeat"])] = float(r["iops"])
+    far = [f"{p.name} repeat {n} ({units.human(found[n])} IOPS, median "
+           f"{units.human(stats.median([*found.values()]))})"
+           for p, found in every.items() for n in stats.outliers(found)]
+    if not far:
+        return ""
+    more = f", and {len(far) - _OUTLIERS} more" if len(far) > _OUTLIERS else ""
+    return (f"{len(far)} of {sum(map(len, every.values()))} repeats "
+            f"{'is an outlier' if len(far) == 1 else 'are outliers'}, and kept: "
+            f"{', '.join(far[:_OUTLIERS])}{more}")

@@ -64,7 +64,7 @@ POINTS: dict[str, Kind] = {
     "lat_p999_ns": _MAYBE, "cpu_ns_per_io": _MAYBE, "maps_per_io": _MAYBE,
     "unmaps_per_io": _MAYBE, "eagain": _COUNTED, "short": _COUNTED, "errors": _COUNTED,
     "mismatches": _COUNTED, "checked_ios": _COUNTED, "started": _any, "raw": _any, "reason": _any,
-    "drives": _size}
+    "drives": _size, "cpu_mhz": _MAYBE, "drive_celsius": _MAYBE}
 
 # Each host's share of a row of points.csv.
 HOSTS: dict[str, Kind] = {"repeat": _count, "host": _host, "device": _any, "start_skew_s": _MAYBE,
@@ -79,7 +79,7 @@ SUMMARY: dict[str, Kind] = {
     **dict.fromkeys(("eagain", "short", "errors", "mismatches"), _count), "drives": _size}
 
 # Columns that tables of before do not have, and what a row without them means.
-ADDED = {"drives": "1"}
+ADDED = {"drives": "1", "cpu_mhz": "", "drive_celsius": ""}
 
 COST_RUNS: dict[str, Kind] = {
     "repeat": _count, "iommu_mode": _word, "mode_before": _word, "mode_after": _word, "arm": _arm,

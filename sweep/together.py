@@ -10,19 +10,20 @@ Share = dict[str, Any]
 _ADDED = ("ios", "iops", "bw_bytes", "checked_ios", "eagain", "short", "errors", "mismatches",
           *fio.CLASSES)
 # As one who waits for all of them sees it.
-_WORST = ("lat_p50_ns", "lat_p99_ns", "lat_p999_ns")
+_WORST = ("lat_p50_ns", "lat_p99_ns", "lat_p999_ns", "drive_celsius")
+_SLOWEST = ("cpu_mhz",)
 _PER_IO = ("cpu_ns_per_io", "maps_per_io", "unmaps_per_io")
 
 
 def together(shares: list[Share]) -> Share:
-    """Sums of what can be added, the worst of the percentiles, means by I/O of what is per I/O.
+    """Sums of what can be added, the worst of the percentiles and conditions, means by I/O of what is per I/O.
 
     What one of them does not know is not known of all. Modes are one word where they agree.
     """
     row: Share = {}
     for key in ("mode_before", "mode_after"):
         row[key] = "/".join(sorted({str(s[key]) for s in shares if s.get(key)}))
-    for keys, how in ((_ADDED, sum), (_WORST, max)):
+    for keys, how in ((_ADDED, sum), (_WORST, max), (_SLOWEST, min)):
         for key in keys:
             values = [s.get(key) for s in shares]
             row[key] = None if None in values else how(values)  # type: ignore[operator]

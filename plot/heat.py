@@ -24,8 +24,9 @@ def over_loads(frame: Frame, points: list[Point], name: str, kind: tuple[str, st
                 differs = int(stats.verdict(r) != words.NO_DIFFERENCE)
                 dat.append(f"{depths.index(p.iodepth)} {sizes.index(p.bs)} {r.mid:.4f} {differs}")
     title = words.finding(frame.data, points, "iops", "IOPS", "")
-    sub = (f"{words.load(points[0], 'bs', 'iodepth')}; {plan.arm_name(*kind)} to fixed; white: no "
-           "difference, as the 95 % interval of the ratio holds 1")
+    sub = (f"{words.load(points[0], 'bs', 'iodepth')}; {plan.arm_name(*kind)} to fixed; " + (
+        "white: no difference, as the 95 % interval of the ratio holds 1"
+        if frame.data.repeats(points)[0] >= stats.FEWEST else "too few repeats for intervals"))
     return Figure(name, "heat", title, "heat", {
         **frame.around(title, sub, points), "Column": groups, "xlabel": "queue depth",
         "ylabel": "block size (bytes)", "Size": [units.human_size(b) for b in sizes],

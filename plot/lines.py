@@ -64,9 +64,9 @@ def along(frame: Frame, points: list[Point], name: str, question: str, field: st
         return f'{x:.6g} {x:.6g} {x:.6g} {mid:.6g} {lo:.6g} {hi:.6g} "{above}" "{below}"'
 
     values, dat = _panels(frame, points, rows, line)
-    sub = words.load(points[0], field) + (
-        "; at the points: dmabuf to fixed, where the 95 % interval of the ratio leaves out 1"
-        if told else "")
+    sub = words.load(points[0], field) + ("; at the points: dmabuf to fixed" + (
+        ", where the 95 % interval of the ratio leaves out 1"
+        if frame.data.repeats(points)[0] >= stats.FEWEST else "") if told else "")
     text: Callable[[int], str] = str
     if field == "bs":
         text = units.human_size

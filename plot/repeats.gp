@@ -4,7 +4,8 @@
 #
 # Besides what style.gp wants: array Row[], the modes; xlabel, ylabel; right, the minutes that it
 # took; far, how far from 1 the axis goes.
-# The data has for each mode a block for each arm, and one for the void: minutes share.
+# The data has for each mode a block for each arm, one for the void, and one for the outliers, which
+# are among the arms' as well: minutes share.
 
 more = 1
 load here."/style.gp"
@@ -26,7 +27,8 @@ do for [kind in "svg png"] {
 	set multiplot
 	eval legend(height)
 	plot -9 notitle, for [a = 1:n] keyentry with points pt mark(word(arms, a)) \
-		lc rgb colour(word(arms, a)) title Name[a], keyentry with points pt 2 ps 1.3 lw 3 lc rgb "#000000" title "void"
+		lc rgb colour(word(arms, a)) title Name[a], keyentry with points pt 2 ps 1.3 lw 3 lc rgb "#000000" title "void", \
+		keyentry with points pt 6 ps 1.8 lw 1.2 lc rgb ink title "outlier"
 	eval panels
 	set grid noxtics
 	set xrange [-right * 0.02:right * 1.02]
@@ -43,11 +45,13 @@ do for [kind in "svg png"] {
 		set label 1 Row[r] at screen 0.96, graph 0.5 center rotate by -90 \
 			font "DejaVu Sans:Bold,11" tc rgb ink
 		set arrow 1 from graph 0, first 1 to graph 1, first 1 nohead lc rgb ink lw 0.8 back
-		plot for [a = 1:n] base.".dat" index (r - 1) * (n + 1) + a - 1 using 1:2 \
+		plot for [a = 1:n] base.".dat" index (r - 1) * (n + 2) + a - 1 using 1:2 \
 			with points pt mark(word(arms, a)) ps 0.7 lc rgb colour(word(arms, a)) \
 			notitle, \
-		     base.".dat" index (r - 1) * (n + 1) + n using 1:2 with points pt 2 ps 1.6 \
-			lw 3 lc rgb "#000000" notitle
+		     base.".dat" index (r - 1) * (n + 2) + n using 1:2 with points pt 2 ps 1.6 \
+			lw 3 lc rgb "#000000" notitle, \
+		     base.".dat" index (r - 1) * (n + 2) + n + 1 using 1:2 with points pt 6 ps 1.8 \
+			lw 1.2 lc rgb ink notitle
 	}
 	unset arrow 1
 	unset multiplot

@@ -31,6 +31,8 @@ def over_time(frame: Frame, rows: list[Row]) -> Figure | None:
     start, end = min(timed, key=lambda t: t[0])[0], max(timed, key=lambda t: t[0])[0]
     good: dict[tuple[str, tuple[str, str]], list[tuple[float, float]]] = {}
     void: dict[str, list[tuple[float, float]]] = {}
+    outliers: dict[str, list[tuple[float, float]]] = {}
+    far_off = {(p, n) for p, found in store.good_iops(rows).items() for n in stats.outliers(found)}
     off: list[float] = []
     for when, r in timed:
         p = store.point_of(r)
@@ -41,6 +43,8 @@ def over_time(frame: Frame, rows: list[Row]) -> Figure | None:
         if r["status"] == "ok":
             good.setdefault((p.mode, (p.arm, p.exporter)), []).append((minutes, share))
             off.append(abs(share - 1))
+            if (p, int(r["repeat"])) in far_off:
+                outliers.setdefault(p.mode, []).append((minutes, share))
         else:
             void.setdefault(p.mode, []).append((minutes, share))
     far = max(0.1, 1.1 * max(off, default=0.0))
@@ -55,12 +59,13 @@ def over_time(frame: Frame, rows: list[Row]) -> Figure | None:
             dat += ["", ""] if dat else []
             dat += [f"# {mode}, {plan.arm_name(*kind)}: minutes, IOPS to the point's median",
                     *lines(good.get((mode, kind), []))]
-        dat += ["", "", f"# {mode}, void", *lines(void.get(mode, []))]
+        dat += ["", "", f"# {mode}, void", *lines(void.get(mode, [])),
+                "", "", f"# {mode}, outliers", *lines(outliers.get(mode, []))]
     title = (f"{len(off)} of {len(timed)} repeats are good; half of them within "
              f"{100 * stats.median(off):.1f} % of their point's median, "
              f"all within {100 * max(off):.0f} %")
     return Figure("repeats", "repeats", title, "repeats", {
         **frame.around(title, "every repeat of every point, in the order in which they ran; a void "
-                              "one lends no figure", points),
+                              "one lends no figure, an outlier does", points),
         **arm_values(every), "Row": groups, "right": max((end - start) / 60, 0.1), "far": far,
         "xlabel": "minutes since the first", "ylabel": "IOPS / median"}, {}, dat)

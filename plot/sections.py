@@ -67,7 +67,8 @@ def _proofs(rows: Sequence[Row]) -> Table:
                  [[*where, r["effective_mode"], number(r["repeats"], "{:.0f}"),
                    number(r["maps_per_io"]), number(r["unmaps_per_io"]),
                    *(number(r[k], "{:.0f}") for k in ("eagain", "short", "errors", "mismatches"))]
-                  for where, r in zip(_where(rows), rows)], brief=(_ROWS, "all of them are in summary.csv"))
+                  for where, r in zip(_where(rows), rows)],
+                 brief=(_ROWS, "all of them are in summary.csv"))
 
 
 def _sweep_warnings(env: dict[str, Any], rows: Sequence[Row],

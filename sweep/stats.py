@@ -12,6 +12,10 @@ from math import comb, exp, log, sqrt
 from typing import NamedTuple
 
 
+# Repeats that an interval takes.
+FEWEST = 3
+
+
 class Interval(NamedTuple):
     """A median with the ends of its interval; the ends are None below three values."""
 
@@ -53,7 +57,7 @@ def interval(values: Sequence[float], level: float = 0.95) -> Interval:
     v = sorted(values)
     n = len(v)
     mid = median(v)
-    if n < 3:
+    if n < FEWEST:
         return Interval(mid, None, None)
     if coverage(n) <= level:
         return Interval(mid, v[0], v[-1])

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from sweep import paths, read, schema, stats
@@ -115,6 +116,15 @@ def point_of(row: Row) -> Point:
                  int(row["iodepth"]), int(row["numjobs"]), int(row["drives"]))
 
 
+def good_iops(rows: Iterable[Row]) -> dict[Point, dict[int, float]]:
+    """Of each point {repeat: IOPS}, of the good ones."""
+    every: dict[Point, dict[int, float]] = {}
+    for r in rows:
+        if r["status"] == "ok":
+            every.setdefault(point_of(r), {})[int(r["repeat"])] = float(r["iops"])
+    return every
+
+
 def done(rows: list[Row]) -> set[tuple[int, Point]]:
     """Repeats that need not be run again."""
     return {(int(r["repeat"]), point_of(r)) for r in rows if r["status"] == "ok"}
@@ -125,8 +135,7 @@ def summary(rows: list[Row]) -> list[Row]:
     every: dict[Point, list[Row]] = {}
     for r in rows:
         every.setdefault(point_of(r), []).append(r)
-    iops = {p: {int(r["repeat"]): float(r["iops"]) for r in rs if r["status"] == "ok"}
-            for p, rs in every.items()}
+    iops: dict[Point, dict[int, float]] = {**{p: {} for p in every}, **good_iops(rows)}
     out = []
     for p in in_order(every):
         rs = every[p]

@@ -65,10 +65,7 @@ def summary(rows: Sequence[Row]) -> str:
 def outliers(rows: Sequence[Row]) -> str:
     """Which repeats are far from the others of their point, in words; nothing if none is. They
     are in every median and interval: what they are due to, nobody knows."""
-    every: dict[plan.Point, dict[int, float]] = {}
-    for r in rows:
-        if r["status"] == "ok":
-            every.setdefault(store.point_of(r), {})[int(r["repeat"])] = float(r["iops"])
+    every = store.good_iops(rows)
     far = [f"{p.name} repeat {n} ({units.human(found[n])} IOPS, median "
            f"{units.human(stats.median([*found.values()]))})"
            for p, found in every.items() for n in stats.outliers(found)]

@@ -16,7 +16,8 @@ _PER_IO = ("cpu_ns_per_io", "maps_per_io", "unmaps_per_io")
 
 
 def together(shares: list[Share]) -> Share:
-    """Sums of what can be added, the worst of the percentiles and conditions, means by I/O of what is per I/O.
+    """Sums of what can be added, the worst of the percentiles and conditions, means by I/O of what
+    is per I/O.
 
     What one of them does not know is not known of all. Modes are one word where they agree.
     """

@@ -186,7 +186,7 @@ lint: all $(C_TESTS)
 clean:
 	$(Q)rm -f $(ENGINE) $(PROBE) $(BARE_RING) engine/*.o engine/*.d tests/*/*.d
 	$(Q)rm -f $(patsubst %.c,%,$(wildcard tests/*/*.c))
-	$(Q)rm -rf build/tests
+	$(Q)rm -rf build/tests $(dir $(LIGHT_FIO))
 
 distclean: clean
 	$(Q)rm -rf build config-host.mak config-host.h config.log

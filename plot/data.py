@@ -4,13 +4,10 @@
 from collections.abc import Iterable
 from functools import lru_cache
 
-from sweep import plan, stats, store
+from sweep import cost, plan, stats, store
 from sweep.plan import CONTROL, Point
 from sweep.stats import Interval
 from sweep.tables import Row
-
-# What a row of a cost run leaves out, because it is always so.
-_COST = {"rw": "randread", "numjobs": "1", "drives": "1", "status": "ok"}
 
 
 class Data:
@@ -54,7 +51,7 @@ class Data:
 
 def of_cost(runs: list[Row]) -> Data:
     """RUNS: of a cost run's runs.csv."""
-    return Data([{**_COST, **r} for r in runs], counted=True)
+    return Data([{**cost.ALWAYS, "status": "ok", **r} for r in runs], counted=True)
 
 
 def arms(points: Iterable[Point]) -> list[tuple[str, str]]:

@@ -96,10 +96,10 @@ def _sweep_warnings(env: dict[str, Any], rows: Sequence[Row],
     if far:
         out.append(far + ".")
     few = min((int(r["repeats"]) for r in summary if r["iops"]), default=0)
-    if 2 < few and stats.coverage(few) < 0.95:
+    if stats.FEWEST <= few and stats.coverage(few) < 0.95:
         out.append(f"With {few} repeats no interval can hold the true median with more than "
                    f"{100 * stats.coverage(few):.0f} % certainty.")
-    elif 0 < few < 3:
+    elif 0 < few < stats.FEWEST:
         out.append(f"{few} repeat{'s are' if few > 1 else ' is'} too few for an interval: no ratio "
                    "here can be told from none.")
     if any(r["iommu_mode"] in plan.MODES and not r["maps_per_io"] for r in summary if r["iops"]):
@@ -175,7 +175,7 @@ def _cost(folder: Folder) -> tuple[str, list[Figure], list[Block]]:
     cost.check_regime(runs)
     drawn = figures.of_cost(env, of_cost(runs))
     rows = cost.summary(runs)
-    places = _where([{"rw": "randread", "numjobs": "1", "drives": "1", **r} for r in rows])
+    places = _where([{**cost.ALWAYS, **r} for r in rows])
     body = [[*where, number(r["instructions_per_io"], "{:.0f}"),
              f"{float(r['lo']):.0f}..{float(r['hi']):.0f}" if r["lo"] else "-", _ratio(r),
              r["effective_mode"], number(r["repeats"], "{:.0f}"),

@@ -279,6 +279,10 @@ def _cost(row: store.Row) -> float:
     return float(row["instructions_per_io"])
 
 
+# What all of its points have in common, and its tables have no columns for.
+ALWAYS = {"rw": "randread", "numjobs": "1", "drives": "1"}
+
+
 def _plan(args: argparse.Namespace, modes: list[str]) -> list[plan.Step]:
     arms = plan.arms_with_exporters(plan.choose(args.arms or "fixed,dmabuf", "--arms", plan.ARMS),
                                     plan.choose(args.exporter or "udmabuf", "--exporter",

@@ -283,9 +283,8 @@ class Runner:
         """Map and unmap events per I/O.
 
         The pool itself is mapped once for each drive, on the first I/O, with at most one event per
-        page. Where
-        that is too few to show, if need be among more I/O, events and I/O are counted from the
-        start, and exactly; with a large pool only from when I/O flows.
+        page. Where that is too few to show, if need be among more I/O, events and I/O are counted
+        from the start, and exactly; with a large pool only from when I/O flows.
         """
         name = f"{stem}/proof"
         pages = p.bs * p.iodepth * p.numjobs * p.drives // _PAGE

@@ -64,8 +64,7 @@ def _points(folder: read.Folder, kind: str) -> dict[Point, dict[int, float]]:
         from sweep import cost
         rows, key = folder.rows("runs.csv"), "instructions_per_io"
         cost.check_regime(rows)
-        always = {"rw": "randread", "numjobs": "1", "drives": "1", "status": "ok"}
-        rows = [{**always, **r} for r in rows]
+        rows = [{**cost.ALWAYS, "status": "ok", **r} for r in rows]
     for r in rows:
         if r["status"] == "ok":
             out.setdefault(store.point_of(r), {})[int(r["repeat"])] = float(r[key])

@@ -21,7 +21,7 @@
  */
 struct map_fence {
 	struct dma_fence base;
-	spinlock_t lock;
+	spinlock_t lock;	/* the fence's own, which dma_fence_init() is told */
 	struct timer_list timer;
 };
 

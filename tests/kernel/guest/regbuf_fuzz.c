@@ -308,7 +308,7 @@ static void new_ring(void)
 {
 	static const unsigned int flags[] = {
 		0, 0, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
-		IORING_SETUP_COOP_TASKRUN, IORING_SETUP_IOPOLL,
+		IORING_SETUP_COOP_TASKRUN, IORING_SETUP_IOPOLL, IORING_SETUP_SQPOLL,
 	};
 
 	ring_create(&ring, 2 * DEPTH, flags[roll(COUNT(flags))], SLOTS);

@@ -142,13 +142,16 @@ check-kernel: deps
 	$(Q)$(MAKE) all $(C_TESTS) $(GUEST_TESTS)
 	$(Q)$(MAKE) kernel
 	$(Q)rm -rf build/tests/coverage
-	$(Q)tests/run --long kernel/cost_flat kernel/cost_unpatched kernel/iommu_kinds \
+	$(Q)tests/run --long kernel/cost_flat kernel/iommu_kinds 'kernel/build_*' \
 		engine/newest_fio engine/speed engine/starts engine/vm_left engine/vm_no_feature \
 		engine/vm_pools engine/vm_storm engine/vm_verify
-	$(Q)kernel=$$(kernel/build --release 7.3) && KERNEL=$$kernel tests/run 'kernel/regbuf_*'
-	$(Q)kernel=$$(kernel/build --debug) && KERNEL=$$kernel COVERAGE=$(CURDIR)/build/tests/coverage \
-		tests/run --long 'kernel/regbuf_*' 'kernel/build_*' && \
-		tests/kernel/_coverage "$${kernel%/*}/coverage" build/tests/coverage
+	$(Q)for release in 6.12 7.3; do \
+		export RELEASE=$$release COVERAGE=$(CURDIR)/build/tests/coverage/$$release && \
+		tests/run --long kernel/cost_unpatched && \
+		kernel=$$(kernel/build --release $$release --debug) && \
+		KERNEL=$$kernel tests/run --long 'kernel/regbuf_*' && \
+		tests/kernel/_coverage "$${kernel%/*}/coverage" "$$COVERAGE" || exit; \
+	done
 
 demo: deps
 	$(Q)$(MAKE) all

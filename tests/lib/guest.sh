@@ -4,6 +4,7 @@
 # What the kernel's tests share on the host: sourced from the repository.
 #
 #   KERNEL    the kernel, where it is not that of kernel/build
+#   RELEASE   its release, where a test builds another one like it (6.12)
 #   LONG      the long form
 #   COVERAGE  a folder for what gcov counts, on a kernel that does
 

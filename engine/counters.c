@@ -8,19 +8,56 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "build/version.h"
 #include "counters.h"
 #include "json.h"
 
+/* /dev/null and /dev/full, which keep nothing: the numbers are the kernel's for good. */
+static bool keeps_nothing(const struct stat *st)
+{
+	return S_ISCHR(st->st_mode) &&
+	       (st->st_rdev == makedev(1, 3) || st->st_rdev == makedev(1, 7));
+}
+
+static const char *kind(mode_t mode)
+{
+	if (S_ISBLK(mode))
+		return "block device, whose data would be overwritten";
+	if (S_ISCHR(mode))
+		return "character device";
+	if (S_ISFIFO(mode))
+		return "pipe";
+	return S_ISDIR(mode) ? "directory" : "socket";
+}
+
+static int check_kind(const char *path, const struct stat *st, struct why *why)
+{
+	if (S_ISREG(st->st_mode) || keeps_nothing(st))
+		return 0;
+	return why_set(why, -EINVAL, "counters=%s: is a %s; name a regular file, which may be new, "
+		       "or /dev/null", path, kind(st->st_mode));
+}
+
 int counters_open(const char *path, struct why *why)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	struct stat st;
+	int ret;
 
 	if (fd < 0)
 		return why_set(why, -errno, "counters=%s: %s", path, strerror(errno));
-	return fd;
+	if (fstat(fd, &st))
+		ret = why_set(why, -errno, "counters=%s: fstat: %s", path, strerror(errno));
+	else
+		ret = check_kind(path, &st, why);
+	if (!ret)
+		return fd;
+	close(fd);
+	return ret;
 }
 
 static void put_key_string(FILE *out, const char *key, const char *value)

@@ -58,7 +58,7 @@ struct counters_job {
 
 /**
  * counters_open - open the file that counters are appended to
- * @path: created if it does not exist
+ * @path: created if it does not exist; else a regular file, or a device that keeps nothing
  * @why: the reason of a failure
  *
  * Return: a descriptor, or a negative errno.

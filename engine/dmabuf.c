@@ -119,6 +119,25 @@ static void prepare_ops(struct thread_data *td, struct dmabuf_data *dd)
 	dd->until_async = o->force_async;
 }
 
+static int open_counters(struct thread_data *td, struct dmabuf_data *dd)
+{
+	struct dmabuf_options *o = td->eo;
+	const struct fio_file *f;
+	struct why why;
+
+	if (!o->counters || !*o->counters)
+		return 0;
+	dd->counters_fd = counters_open(o->counters, &why);
+	if (dd->counters_fd < 0)
+		return complain(td, dd->counters_fd, "%s", why.text);
+	f = files_find(td, dd->counters_fd);
+	if (f)
+		return complain(td, -EINVAL, "counters=%s: is the job's own filename=%s, and would be "
+				"written into its data; name another file", o->counters,
+				f->file_name);
+	return 0;
+}
+
 /* Called with the buffers in place, by the thread that will do the I/O. */
 static int fio_dmabuf_post_init(struct thread_data *td)
 {
@@ -152,11 +171,8 @@ static int fio_dmabuf_post_init(struct thread_data *td)
 	/* a time of issue would be off by the wait, or by the system call */
 	dd->defer = !dd->times && td->o.iodepth_batch_complete_min && !o->sqpoll;
 
-	if (o->counters && *o->counters) {
-		dd->counters_fd = counters_open(o->counters, &why);
-		if (dd->counters_fd < 0)
-			return complain(td, dd->counters_fd, "%s", why.text);
-	}
+	if (open_counters(td, dd))
+		return 1;
 	dd->running = true;
 	return 0;
 }

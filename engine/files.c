@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <zbd.h>
@@ -135,6 +136,22 @@ static int hold_files(struct thread_data *td, struct dmabuf_data *dd)
 		return complain(td, ret, "registerfiles=1: io_uring_register_files of %u files: %s",
 				dd->nr_targets, strerror(-ret));
 	return 0;
+}
+
+const struct fio_file *files_find(struct thread_data *td, int fd)
+{
+	struct stat want, st;
+	struct fio_file *f;
+	unsigned int i;
+
+	if (fstat(fd, &want) || !S_ISREG(want.st_mode))
+		return NULL;
+	for_each_file(td, f, i) {
+		if (!stat(f->file_name, &st) && st.st_dev == want.st_dev &&
+		    st.st_ino == want.st_ino)
+			return f;
+	}
+	return NULL;
 }
 
 int files_prepare(struct thread_data *td, struct dmabuf_data *dd)

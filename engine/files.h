@@ -29,6 +29,15 @@ int files_open(struct thread_data *td, struct fio_file *f);
 int files_close(struct thread_data *td, struct fio_file *f);
 
 /**
+ * files_find - is an open file one of the job's?
+ * @td: the job
+ * @fd: any descriptor
+ *
+ * Return: the job's file, or NULL where it is none, or no regular file.
+ */
+const struct fio_file *files_find(struct thread_data *td, int fd);
+
+/**
  * files_prepare - make the job's targets, and open those that are held
  * @td: the job, with all of its files known
  * @dd: its ring is there; registerfiles=1 registers them

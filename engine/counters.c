@@ -44,12 +44,19 @@ static int check_kind(const char *path, const struct stat *st, struct why *why)
 
 int counters_open(const char *path, struct why *why)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	struct stat st;
-	int ret;
+	int fd, ret;
 
+	/* before it is opened: a pipe waits for its reader, and some devices act on that alone */
+	if (!stat(path, &st)) {
+		ret = check_kind(path, &st, why);
+		if (ret)
+			return ret;
+	}
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0644);
 	if (fd < 0)
 		return why_set(why, -errno, "counters=%s: %s", path, strerror(errno));
+	/* and what was opened, as the name can stand for another thing by now */
 	if (fstat(fd, &st))
 		ret = why_set(why, -errno, "counters=%s: fstat: %s", path, strerror(errno));
 	else

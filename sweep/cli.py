@@ -67,8 +67,8 @@ def _parser() -> argparse.ArgumentParser:
                                    "(default: all three)")
     p.add_argument("--arms", help=f"list of {', '.join(plan.ARMS)} (default: fixed,dmabuf)")
     p.add_argument("--exporter", help=f"list of {', '.join(plan.EXPORTERS)}: who makes the "
-                   "dma-buf; as in dma_heap:HEAP, drm:NODE, cuda:GPU, hip:GPU or fd:N where there "
-                   "are several (default: udmabuf)")
+                   "dma-buf; as in dma_heap:HEAP, drm:NODE, drm:NODE:vram, cuda:GPU, hip:GPU or "
+                   "fd:N where there are several (default: udmabuf)")
     p.add_argument("--rw", help=f"list of {', '.join(plan.RWS)}, and mixes with "
                    "their share of reads, as in randrw:70 (default: randread)")
     p.add_argument("--bs", help="list of block sizes (default: 4k)")

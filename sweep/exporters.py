@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Who makes the dma-buf: NAME, or NAME:WHICH where there can be several. WHICH is the value of the
-engine's option that chooses one."""
+engine's option that chooses one; drm:NODE:MEMORY also says in which of its memories."""
 
 import json
 import os
@@ -13,6 +13,8 @@ ALL = "all"
 # What the engine calls the choice.
 _OPTION = {"dma_heap": "heap", "drm": "drm_device", "cuda": "gpu_dev_ids", "hip": "gpu_dev_ids",
            "fd": "dmabuf_fd"}
+# Values of its option drm_memory, the default first.
+_MEMORIES = ("system", "vram")
 _PROBE_TIMEOUT = 120.0
 
 
@@ -27,6 +29,8 @@ def choose(text: str, *more: str) -> list[str]:
             raise Misuse(f"--exporter {word}: there is only one {name}; leave out :{which}")
         if colon and not re.fullmatch(r"[^\s,]+", which):
             raise Misuse(f"--exporter {word}: which one? {name}: takes what {_OPTION[name]}= takes")
+        if name == "drm" and colon:
+            _check_memory(word, *_node(which))
         if name == "fd" and not which.isdigit():
             raise Misuse(f"--exporter {word}: which one? say fd:N, for a dma-buf that this program "
                          "is started with as descriptor N")
@@ -34,6 +38,23 @@ def choose(text: str, *more: str) -> list[str]:
             raise Misuse(f"--exporter {word}: this program was started without a descriptor "
                          f"{which}; the one that starts it has to let it be inherited")
     return list(dict.fromkeys(words))
+
+
+def _node(which: str) -> tuple[str, str]:
+    """A node, and in which memory, if that is said. Names in /dev/dri/by-path have colons too, but
+    not before a word of letters alone."""
+    m = re.fullmatch(r"(.*):([a-z]+)", which)
+    return (m.group(1), m.group(2)) if m else (which, "")
+
+
+def _check_memory(word: str, node: str, memory: str) -> None:
+    """Is there such a one, and is it said of which node? What a driver has, the engine knows."""
+    if memory and memory not in _MEMORIES:
+        raise Misuse(f"--exporter {word}: drm_memory has no {memory}; there is: "
+                     f"{', '.join(_MEMORIES)}")
+    if node in ("", *_MEMORIES):
+        raise Misuse(f"--exporter {word}: of which node? say drm:NODE:{memory or node}, as in "
+                     f"drm:/dev/dri/card0:{memory or node}")
 
 
 def _inherited(fd: int) -> bool:
@@ -45,9 +66,13 @@ def _inherited(fd: int) -> bool:
 
 
 def job_value(exporter: str) -> str:
-    """For the line exporter= of a job file; the choice is a line of its own below it."""
+    """For the line exporter= of a job file; the choice is on lines of its own below it."""
     name, colon, which = exporter.partition(":")
-    return f"{name}\n{_OPTION[name]}={which}" if colon else name
+    memory = ""
+    if name == "drm":
+        which, memory = _node(which)
+    more = f"\ndrm_memory={memory}" if memory else ""
+    return f"{name}\n{_OPTION[name]}={which}{more}" if colon else name
 
 
 def refuse_fd(makers: list[str], where: str) -> None:
@@ -58,7 +83,8 @@ def refuse_fd(makers: list[str], where: str) -> None:
 
 
 def found() -> list[str]:
-    """Those that the probe finds on this machine: every heap, every graphics card, every driver."""
+    """Those that the probe finds on this machine: every heap, every graphics card, every driver. Of a
+    card both memories: whether it has them, only asking for some tells."""
     rows = probe().get("exporters", {})
     out = []
     for row, facts in rows.items():
@@ -68,7 +94,7 @@ def found() -> list[str]:
         if name == "drm":
             # A card's render node is the same device, and has not all of its memory.
             if which.startswith("card"):
-                out.append(f"{name}:/dev/dri/{which}")
+                out += [f"{name}:/dev/dri/{which}{memory}" for memory in ("", ":vram")]
         else:
             out.append(f"{name}:{which}" if slash else name)
     return out

@@ -86,15 +86,17 @@ def found() -> list[str]:
     """Those that the probe finds on this machine: every heap, every graphics card, every driver. Of a
     card both memories: whether it has them, only asking for some tells."""
     rows = probe().get("exporters", {})
+    devices = set()
     out = []
     for row, facts in rows.items():
         name, slash, which = row.partition("/")
         if not facts.get("ok"):
             continue
         if name == "drm":
-            # A card's render node is the same device, and has not all of its memory.
-            if which.startswith("card"):
+            # A card and its render node are one device.
+            if facts.get("device") not in devices:
                 out += [f"{name}:/dev/dri/{which}{memory}" for memory in ("", ":vram")]
+            devices.add(facts.get("device"))
         else:
             out.append(f"{name}:{which}" if slash else name)
     return out

@@ -27,12 +27,23 @@ def build() -> None:
 
 
 def watched(fail: int = 0, prefix: tuple[str, ...] = (), **options: Any) -> tuple[Result, int]:
-    """A job, and how many calls of the engine's could have failed. Nothing of it may be left."""
+    """A job, and how many calls of the engine's could have failed. Nothing of it may be left, but for
+    the dma-bufs that it was given."""
     result = run(prefix=(*prefix, "env", f"LD_PRELOAD={LIBRARY}", f"WATCH_FAIL={fail}"), **options)
     said = re.findall(r"^watch: calls (\d+) (.*)$", result.stderr, re.M)
     assert len(said) == 1 and not result.crashed, result
-    assert said[0][1] == "memory 0 mapped 0 fds 0 maps 0", result
+    given = len(options.get("pass_fds", ()))
+    assert said[0][1] == f"memory 0 mapped 0 fds {given} maps 0", result
     return result, int(said[0][0])
+
+
+def synced(**options: Any) -> tuple[Result, int, int]:
+    """A job in a thread, with how many times it copied to dma-bufs by the CPU, and from them. Each
+    must have been within DMA_BUF_IOCTL_SYNC's start and end, of its direction."""
+    result, _ = watched(thread=1, **options)
+    said = re.findall(r"^watch: synced: in (\d+) out (\d+) wrong (\d+)$", result.stderr, re.M)
+    assert len(said) == 1 and said[0][2] == "0" and result.status == 0, result
+    return result, int(said[0][0]), int(said[0][1])
 
 
 def each_fails(least: int, step: int = 1, **options: Any) -> int:

@@ -3,12 +3,17 @@
  * To be preloaded into fio: has the engine's WATCH_FAIL-th call for memory, mappings, descriptors
  * or of io_uring's set-up fail, and says when the process ends what the engine has left behind.
  * Jobs that are processes end without that.
+ *
+ * A dma-buf that the engine maps beside a shadow can be accessed between DMA_BUF_IOCTL_SYNC's start
+ * and end alone, and read alone where the start was for that: else the process dies of it. How
+ * many such pairs there were is said too, and how many calls were no start, or no end, of one.
  */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <linux/dma-buf.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -18,6 +23,7 @@
 #include <unistd.h>
 
 #define MOST	65536
+#define MOST_FDS	1024
 
 void *__libc_calloc(size_t nr, size_t size);
 void *__libc_memalign(size_t align, size_t size);
@@ -32,6 +38,58 @@ static bool by_engine(void *caller)
 	Dl_info info;
 
 	return dladdr(caller, &info) && strstr(info.dli_fname, "fio-dmabuf.so");
+}
+
+/* A dma-buf's mapping by its descriptor: that of one job, which is one thread. */
+static struct {
+	void *at;
+	size_t size;
+	unsigned long long access;	/* what was started, and has not ended */
+} views[MOST_FDS];
+static int pairs_in, pairs_out, wrong;
+
+static bool is_dmabuf(int fd)
+{
+	char path[32], target[64] = "";
+
+	if (fd < 0 || fd >= MOST_FDS)
+		return false;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return readlink(path, target, sizeof(target) - 1) > 0 &&
+	       !strncmp(target, "/dmabuf:", strlen("/dmabuf:"));
+}
+
+static void count(int *what)
+{
+	__atomic_add_fetch(what, 1, __ATOMIC_RELAXED);
+}
+
+static void allow(int fd, int prot)
+{
+	if (mprotect(views[fd].at, views[fd].size, prot))
+		count(&wrong);
+}
+
+/* A call that the kernel has taken. */
+static void synced(int fd, unsigned long long flags)
+{
+	unsigned long long access = flags & ~(unsigned long long)DMA_BUF_SYNC_END;
+
+	if (fd >= MOST_FDS || !views[fd].at) {
+		count(&wrong);
+	} else if (!(flags & DMA_BUF_SYNC_END)) {
+		if (views[fd].access || (access != DMA_BUF_SYNC_READ && access != DMA_BUF_SYNC_WRITE))
+			count(&wrong);
+		views[fd].access = access;
+		allow(fd, access == DMA_BUF_SYNC_READ ? PROT_READ : PROT_WRITE);
+	} else {
+		if (views[fd].access != access)
+			count(&wrong);
+		else
+			count(access == DMA_BUF_SYNC_READ ? &pairs_out : &pairs_in);
+		views[fd].access = 0;
+		allow(fd, PROT_NONE);
+	}
 }
 
 /* Is it this call's turn to fail? */
@@ -109,8 +167,15 @@ void *mmap(void *at, size_t size, int prot, int flags, int fd, off_t offset)
 	if (fails(caller))
 		return MAP_FAILED;
 	p = real(at, size, prot, flags, fd, offset);
-	if (p != MAP_FAILED && !(flags & MAP_FIXED) && by_engine(caller))
-		__atomic_add_fetch(&mapped, size, __ATOMIC_RELAXED);
+	if (p == MAP_FAILED || (flags & MAP_FIXED) || !by_engine(caller))
+		return p;
+	__atomic_add_fetch(&mapped, size, __ATOMIC_RELAXED);
+	/* one that is the CPU's view itself is at an address of the engine's choice */
+	if (is_dmabuf(fd)) {
+		views[fd].at = p;
+		views[fd].size = size;
+		allow(fd, PROT_NONE);
+	}
 	return p;
 }
 
@@ -120,8 +185,17 @@ int munmap(void *at, size_t size)
 
 	if (!real)
 		real = REAL(munmap);
-	if (by_engine(__builtin_return_address(0)))
-		__atomic_sub_fetch(&mapped, size, __ATOMIC_RELAXED);
+	if (!by_engine(__builtin_return_address(0)))
+		return real(at, size);
+	__atomic_sub_fetch(&mapped, size, __ATOMIC_RELAXED);
+	for (int fd = 0; fd < MOST_FDS; fd++) {
+		if (!views[fd].at || views[fd].at != at)
+			continue;
+		if (views[fd].access)
+			count(&wrong);
+		views[fd].access = 0;
+		views[fd].at = NULL;
+	}
 	return real(at, size);
 }
 
@@ -179,14 +253,19 @@ int fcntl(int fd, int command, ...)
 
 int ioctl(int fd, unsigned long request, ...)
 {
+	void *caller = __builtin_return_address(0), *arg;
 	va_list ap;
-	void *arg;
+	int ret;
 
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
-	return fails(__builtin_return_address(0)) ? -1 :
-	       ((int (*)(int, unsigned long, ...))dlsym(RTLD_NEXT, "ioctl"))(fd, request, arg);
+	if (fails(caller))
+		return -1;
+	ret = ((int (*)(int, unsigned long, ...))dlsym(RTLD_NEXT, "ioctl"))(fd, request, arg);
+	if (!ret && request == DMA_BUF_IOCTL_SYNC && by_engine(caller))
+		synced(fd, ((struct dma_buf_sync *)arg)->flags);
+	return ret;
 }
 
 /* liburing's return what went wrong. */
@@ -256,6 +335,7 @@ static void __attribute__((destructor)) say(void)
 	f = fopen("/proc/self/maps", "r");
 	while (f && fgets(line, sizeof(line), f))
 		maps += ours(line);
+	fprintf(stderr, "watch: synced: in %d out %d wrong %d\n", pairs_in, pairs_out, wrong);
 	fprintf(stderr, "watch: calls %d memory %d mapped %ld fds %d maps %d\n", calls, memory,
 		mapped, fds, maps);
 }

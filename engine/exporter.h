@@ -11,6 +11,7 @@
 #include "why.h"
 
 struct copier;
+struct library;
 
 /**
  * struct buffer - a stretch of memory
@@ -71,6 +72,7 @@ struct want {
 /**
  * struct exporter - one kind of memory, and how it is had
  * @name: what the user calls it
+ * @library: that it loads for this, or NULL
  * @most: bytes that one buffer can have, where that has a limit of its own
  * @alloc: allocate what is wanted, all of it present, into @buf, which is BUFFER_NONE before and
  *         after a failure. Returns 0 or a negative errno and says why
@@ -78,6 +80,7 @@ struct want {
  */
 struct exporter {
 	const char *name;
+	const struct library *library;
 	size_t (*most)(void);
 	int (*alloc)(struct buffer *buf, const struct want *want, struct why *why);
 	void (*free)(struct buffer *buf);

@@ -85,6 +85,13 @@ static const char *const symbols[] = {
 _Static_assert(sizeof(struct cuda) == (sizeof(symbols) / sizeof(symbols[0]) - 1) * sizeof(void *),
 	       "a name for each function");
 
+static const struct library library = {
+	.files	 = files,
+	.symbols = symbols,
+	.remedy	 = "install NVIDIA's driver, 515 or later, with its open kernel modules, and "
+		  "what it depends on",
+};
+
 /* The memory of one buffer; what is not there yet is 0. */
 struct gpu {
 	struct cuda cuda;
@@ -225,7 +232,7 @@ static int cuda_alloc(struct buffer *buf, const struct want *want, struct why *w
 	if (!gpu)
 		return why_set(why, -ENOMEM, "no memory");
 	buf->device = gpu;
-	ret = library_load(files, symbols, (void **)&gpu->cuda, why);
+	ret = library_load(&library, (void **)&gpu->cuda, why);
 	if (!ret)
 		ret = open_device(gpu, want->gpu, &rdma, why);
 	if (!ret)
@@ -241,7 +248,8 @@ static int cuda_alloc(struct buffer *buf, const struct want *want, struct why *w
 }
 
 const struct exporter exporter_cuda = {
-	.name	= "cuda",
-	.alloc	= cuda_alloc,
-	.free	= cuda_free,
+	.name	 = "cuda",
+	.library = &library,
+	.alloc	 = cuda_alloc,
+	.free	 = cuda_free,
 };

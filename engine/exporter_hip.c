@@ -44,6 +44,12 @@ static const char *const symbols[] = {
 _Static_assert(sizeof(struct hip) == (sizeof(symbols) / sizeof(symbols[0]) - 1) * sizeof(void *),
 	       "a name for each function");
 
+static const struct library library = {
+	.files	 = files,
+	.symbols = symbols,
+	.remedy	 = "install ROCm's HIP runtime, 5.6 or later, and what it depends on",
+};
+
 struct gpu {
 	struct hip hip;
 	char *address;
@@ -151,7 +157,7 @@ static int hip_alloc(struct buffer *buf, const struct want *want, struct why *wh
 	buf->device = gpu;
 	/* small pieces may share an allocation */
 	gpu->size = (size + MEMORY_ALIGN - 1) / MEMORY_ALIGN * MEMORY_ALIGN;
-	ret = library_load(files, symbols, (void **)&gpu->hip, why);
+	ret = library_load(&library, (void **)&gpu->hip, why);
 	if (!ret)
 		ret = allocate(gpu, want, &buf->dmabuf_fd, why);
 	if (!ret)
@@ -162,7 +168,8 @@ static int hip_alloc(struct buffer *buf, const struct want *want, struct why *wh
 }
 
 const struct exporter exporter_hip = {
-	.name	= "hip",
-	.alloc	= hip_alloc,
-	.free	= hip_free,
+	.name	 = "hip",
+	.library = &library,
+	.alloc	 = hip_alloc,
+	.free	 = hip_free,
 };

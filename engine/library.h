@@ -8,17 +8,36 @@
 #include "why.h"
 
 /**
- * library_load - load a library, and look up what is used of it
- * @files: its file names, the first that is there is taken; ends with NULL
+ * struct library - a library, and what is used of it
+ * @files: its file names, the first that can be loaded is taken; ends with NULL
  * @symbols: names of functions; ends with NULL
- * @table: set to their addresses, in that order
- * @why: the reason of a failure
+ * @remedy: what to do where it cannot be used
+ */
+struct library {
+	const char *const *files;
+	const char *const *symbols;
+	const char *remedy;
+};
+
+/**
+ * library_look - can a library be used?
+ * @library: which one
+ * @why: the reason if not, without the remedy
+ *
+ * Loads it; as library_load().
+ */
+int library_look(const struct library *library, struct why *why);
+
+/**
+ * library_load - load a library, and look up what is used of it
+ * @library: which one
+ * @table: set to the addresses of its functions, in their order
+ * @why: the reason of a failure, with the remedy
  *
  * It stays loaded: GPU libraries do not like to be unloaded.
  *
- * Return: 0; -ENOENT where there is no such library, -ENOSYS where it lacks a function.
+ * Return: 0; -ENOENT where none can be loaded, -ENOSYS where it lacks a function.
  */
-int library_load(const char *const files[], const char *const symbols[], void **table,
-		 struct why *why);
+int library_load(const struct library *library, void **table, struct why *why);
 
 #endif

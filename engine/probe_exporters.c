@@ -4,13 +4,13 @@
  * page, which is given back at once. CUDA and HIP would load modules and make nodes at that: of them
  * it is looked whether what they need is there.
  */
-#include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "exporter.h"
+#include "library.h"
 #include "probe_look.h"
 
 #define UDMABUF		"/dev/udmabuf"
@@ -176,20 +176,20 @@ static void probe_drm(struct probe *p)
 	done(p, &row);
 }
 
-/* Return: true if a library can be loaded; else the row says so. */
-static bool have_library(struct probe_row *row, const char *name)
+/* Return: true if what the exporter loads is there; else the row says so. */
+static bool have_library(struct probe_row *row, const struct library *library)
 {
-	void *library = dlopen(name, RTLD_LAZY | RTLD_LOCAL);
+	struct why why;
 
-	if (library)
-		dlclose(library);
-	else
-		probe_says(row, PROBE_NO, "%s", dlerror());
-	return library;
+	if (!library_look(library, &why))
+		return true;
+	probe_says(row, PROBE_NO, "%s", why.text);
+	probe_try(row, "%s", library->remedy);
+	return false;
 }
 
 /* The nodes of NVIDIA's driver that CUDA opens: the driver's own, and one GPU's. */
-static bool look_nvidia(struct probe_row *row)
+static void look_nvidia(struct probe_row *row)
 {
 	const char *path = NVIDIA_NODE "ctl";
 	struct dirent **names;
@@ -211,11 +211,21 @@ static bool look_nvidia(struct probe_row *row)
 	look_list_free(names, nr);
 	if (!access(path, R_OK | W_OK))
 		path = gpu;
-	if (look_node(row, path, R_OK | W_OK))
-		return true;
-	if (access(path, F_OK))
+	if (!look_node(row, path, R_OK | W_OK) && access(path, F_OK))
 		probe_try(row, "nvidia-smi, as root; give a container the GPU");
-	return false;
+}
+
+static void look_cuda(struct probe_row *row, const char *module)
+{
+	if (!*module) {
+		probe_says(row, PROBE_NO, NVIDIA " cannot be read: the driver is not loaded");
+		probe_try(row, "modprobe nvidia");
+	} else if (!strstr(module, "Open Kernel Module")) {
+		probe_says(row, PROBE_NO, "only NVIDIA's open kernel modules export dma-bufs");
+		probe_try(row, "apt-get install nvidia-open-kernel-dkms, and reboot");
+	} else {
+		look_nvidia(row);
+	}
 }
 
 static void probe_cuda(struct probe *p)
@@ -226,17 +236,8 @@ static void probe_cuda(struct probe *p)
 	probe_row(&row, "cuda");
 	look_read(module, sizeof(module), NVIDIA);
 	probe_text(&row, "module", module);
-	if (!have_library(&row, "libcuda.so.1")) {
-		probe_try(&row, "install NVIDIA's driver, with its open kernel modules");
-	} else if (!*module) {
-		probe_says(&row, PROBE_NO, NVIDIA " cannot be read: the driver is not loaded");
-		probe_try(&row, "modprobe nvidia");
-	} else if (!strstr(module, "Open Kernel Module")) {
-		probe_says(&row, PROBE_NO, "only NVIDIA's open kernel modules export dma-bufs");
-		probe_try(&row, "apt-get install nvidia-open-kernel-dkms, and reboot");
-	} else {
-		look_nvidia(&row);
-	}
+	if (have_library(&row, exporter_cuda.library))
+		look_cuda(&row, module);
 	done(p, &row);
 }
 
@@ -282,10 +283,8 @@ static void probe_hip(struct probe *p)
 	struct probe_row row;
 
 	probe_row(&row, "hip");
-	if (have_library(&row, "libamdhip64.so"))
+	if (have_library(&row, exporter_hip.library))
 		look_amdgpu(&row);
-	else
-		probe_try(&row, "install ROCm's HIP runtime");
 	done(p, &row);
 }
 

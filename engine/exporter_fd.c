@@ -13,6 +13,8 @@
 #include "memory.h"
 #include "shadow.h"
 
+#define CMDLINE	"/proc/cmdline"
+
 /* The kernel tells a dma-buf from other files in /proc only: "/dmabuf:NAME". */
 static bool is_dmabuf(int fd)
 {
@@ -24,6 +26,36 @@ static bool is_dmabuf(int fd)
 	       !strncmp(target, prefix, strlen(prefix));
 }
 
+/* Is all DMA to be bounced? As setup_io_tlb_npages() reads it: swiotlb=[SLABS[,AREAS],]force */
+static bool bounced(void)
+{
+	static const char option[] = "swiotlb=";
+	char line[4096], *rest;
+	bool force = false;
+	size_t len = 0;
+	FILE *f;
+
+	f = fopen(CMDLINE, "re");
+	if (f) {
+		len = fread(line, 1, sizeof(line) - 1, f);
+		fclose(f);
+	}
+	line[len] = '\0';
+	for (char *word = strtok_r(line, " \n", &rest); word && strcmp(word, "--");
+	     word = strtok_r(NULL, " \n", &rest)) {
+		const char *comma = strrchr(word, ',');
+
+		if (!strncmp(word, option, strlen(option)))
+			force |= !strcmp(comma ? comma + 1 : word + strlen(option), "force");
+	}
+	return force;
+}
+
+/*
+ * The CPU's accesses are bracketed, as nobody knows what the exporter needs. That is of all of the
+ * dma-buf: where memory is bounced, a heap's end of a write copies it over what a read in flight has
+ * brought for another unit.
+ */
 static int fd_alloc(struct buffer *buf, const struct want *want, struct why *why)
 {
 	size_t size = memory_pages(want->size);
@@ -33,6 +65,11 @@ static int fd_alloc(struct buffer *buf, const struct want *want, struct why *why
 	if (want->piece)
 		return why_set(why, -EFBIG, "dmabuf_fd=%d: the pool takes more than one dma-buf, "
 			       "as one may have 2 GiB at most; take less iodepth or bs", fd);
+	if (bounced())
+		return why_set(why, -EOPNOTSUPP, "dmabuf_fd=%d: this kernel was told to bounce all "
+			       "DMA (swiotlb=force in " CMDLINE "), and what the CPU writes to a "
+			       "dma-buf may then overwrite what drives have read into it; boot it "
+			       "without, or use udmabuf or dma_heap", fd);
 
 	buf->dmabuf_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	if (buf->dmabuf_fd < 0)

@@ -97,7 +97,9 @@ struct fio_option dmabuf_option_table[] = {
 			{ .ival = "drm", .oval = EXPORTER_DRM, .help = "a graphics driver (DRM)" },
 			{ .ival = "cuda", .oval = EXPORTER_CUDA, .help = "an NVIDIA GPU" },
 			{ .ival = "hip", .oval = EXPORTER_HIP, .help = "an AMD GPU" },
-			{ .ival = "fd", .oval = EXPORTER_FD, .help = "an inherited descriptor" },
+			{ .ival = "fd", .oval = EXPORTER_FD,
+			  .help = "an inherited descriptor; "
+				  "not on a kernel with swiotlb=force" },
 		},
 	},
 	{

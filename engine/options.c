@@ -190,7 +190,7 @@ struct fio_option dmabuf_option_table[] = {
 	{
 		OPTION("compare", FIO_OPT_BOOL, compare, "0",
 		       "Compare each completed I/O with a plain read of the same range, and say in which "
-		       "way it differs"),
+		       "way it differs; nobody else may write there meanwhile"),
 	},
 	{
 		OPTION("counters", FIO_OPT_STR_STORE, counters, NULL,
@@ -384,6 +384,50 @@ static int check_memory(struct thread_data *td)
 		      jobs, bs * td->o.iodepth / 1024 * jobs >> 10, has >> 20);
 }
 
+/* Which part of a file is each job's: do all end before the next one begins? */
+static bool ranges_apart(const struct thread_options *o)
+{
+	/* the file's size, from wherever the job begins */
+	if (o->file_size_low)
+		return false;
+	return (o->size && o->offset_increment >= o->size) ||
+	       (o->size_percent && o->offset_increment_percent >= o->size_percent) ||
+	       (o->size_nz && o->offset_increment_nz >= o->size_nz);
+}
+
+/* A file that the first of numjobs shares with another of them, which fio has all made by now. */
+static const char *shared_file(struct thread_data *td)
+{
+	struct fio_file *f;
+	unsigned int i;
+
+	for (unsigned int n = 1; n < td->o.numjobs; n++) {
+		const struct thread_data *other = tnumber_to_td(td->thread_number - 1 + n);
+
+		for_each_file(td, f, i) {
+			if (i < other->files_index &&
+			    !strcmp(f->file_name, other->files[i]->file_name))
+				return f->file_name;
+		}
+	}
+	return NULL;
+}
+
+/* What one job writes, another would find changed, and take for wrong data. */
+static int check_writers(struct thread_data *td, const struct dmabuf_options *o)
+{
+	static const char *shared;
+
+	if (!td->subjob_number)
+		shared = o->compare && td_write(td) && !ranges_apart(&td->o) ? shared_file(td) :
+			 NULL;
+	if (!shared)
+		return 0;
+	return refuse(td, -EINVAL, "compare=1: %u jobs (numjobs) write to the same blocks of "
+		      "filename=%s, and would take each other's data for wrong; keep them apart by "
+		      "an offset_increment of at least size, or take one job", numjobs(td), shared);
+}
+
 static int check_dmabuf(struct thread_data *td, struct dmabuf_options *o)
 {
 	struct fio_file *f;
@@ -516,7 +560,7 @@ int options_check(struct thread_data *td)
 		return refuse(td, -EINVAL, "bs=%llu: a registered buffer has at most %lu bytes; "
 			      "take a smaller bs, or arm=plain",
 			      (unsigned long long)td_max_bs(td), REGBUF_MAX_USER);
-	if (check_memory(td))
+	if (check_memory(td) || check_writers(td, o))
 		return 1;
 	if (fio_option_is_set(&td->o, mem_type))
 		return refuse(td, -EINVAL, "mem: the pool is the engine's; leave mem= and iomem= "

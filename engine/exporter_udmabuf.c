@@ -45,8 +45,8 @@ static int open_device(struct why *why)
 	if (fd >= 0)
 		return fd;
 	if (errno == ENOENT)
-		return why_set(why, -errno, DEVICE " does not exist: CONFIG_UDMABUF is needed "
-			       "(modprobe udmabuf, where it is a module)");
+		return why_set(why, -errno, DEVICE " does not exist: CONFIG_UDMABUF is needed; "
+			       "where the kernel has it, make the node, or give it to the container");
 	if (errno == EACCES || errno == EPERM)
 		return why_set(why, -errno, DEVICE ": %s; run as root, or be in the group that "
 			       "owns it", strerror(errno));

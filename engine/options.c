@@ -73,7 +73,8 @@ static int one_word_cb(void fio_unused *data, const char *text)
 struct fio_option dmabuf_option_table[] = {
 	{
 		OPTION("arm", FIO_OPT_STR, arm, "dmabuf",
-		       "How the job's buffers, its pool, are given to the kernel"),
+		       "How the job's buffers, its pool, are given to the kernel; the default needs "
+		       "direct=1 and an NVMe drive"),
 		.cb	= one_word_cb,
 		.posval = {
 			{ .ival = "dmabuf", .oval = ARM_DMABUF,

@@ -42,6 +42,19 @@ static int try_page(struct probe_row *row, const struct exporter *exporter, stru
 	return ret;
 }
 
+/* There is no module of it that could be loaded. */
+static void find_udmabuf(struct probe_row *row)
+{
+	unsigned int major, minor;
+	char number[32];
+
+	look_read(number, sizeof(number), "/sys/class/misc/udmabuf/dev");
+	if (sscanf(number, "%u:%u", &major, &minor) == 2)
+		probe_try(row, "mknod " UDMABUF " c %u %u; give a container the node", major, minor);
+	else
+		probe_try(row, "boot a kernel with CONFIG_UDMABUF=y");
+}
+
 static void probe_udmabuf(struct probe *p)
 {
 	struct probe_row row;
@@ -50,7 +63,7 @@ static void probe_udmabuf(struct probe *p)
 	if (look_node(&row, UDMABUF, R_OK | W_OK))
 		try_page(&row, &exporter_udmabuf, (struct want){ 0 });
 	else if (access(UDMABUF, F_OK))
-		probe_try(&row, "modprobe udmabuf (CONFIG_UDMABUF)");
+		find_udmabuf(&row);
 	done(p, &row);
 }
 

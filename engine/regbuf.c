@@ -45,7 +45,7 @@ enum regbuf_support regbuf_probe(struct why *why)
 		ret = update_slot(&ring.uring, 0, &desc);
 	if (ret) {
 		why_set(why, ret, "this kernel cannot register dma-bufs with io_uring: "
-			"Linux 7.4 or later can, and 6.12 with the patches in kernel/patches/6.12");
+			"Linux 7.4 or later can, and 6.12 and 7.3 with the patches in kernel/patches");
 		goto out;
 	}
 
@@ -135,12 +135,11 @@ static int explain_dmabuf(int err, const struct ring *ring, off_t size, const ch
 		if (size > (off_t)REGBUF_MAX_DMABUF)
 			return why_set(why, err, "a dma-buf of %lld bytes: io_uring takes at most "
 				       "%lu", (long long)size, REGBUF_MAX_DMABUF);
-		return why_set(why, err, "%s: io_uring_register: %s (opened with O_DIRECT? "
-			       "the exporter's attach may also have refused)", target,
-			       strerror(-err));
+		break;
 	}
-	return why_set(why, err, "%s: io_uring_register: the dma-buf was refused: %s", target,
-		       strerror(-err));
+	return why_set(why, err, "%s: io_uring_register: the dma-buf was refused: %s; if it is of "
+		       "the memory of a GPU or another device, fio-dmabuf probe says which drives "
+		       "reach that (peer_to_peer)", target, strerror(-err));
 }
 
 int regbuf_dmabuf(struct ring *ring, unsigned int slot, int dmabuf_fd, int target_fd,

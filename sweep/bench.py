@@ -4,7 +4,8 @@
 The same fio, the same job (jobs/bench.fio, jobs/bench-io_uring.fio), registered buffers and a
 registered file on both sides, counted as `cost` counts. On null_blk, which does nothing, and on
 the emulated NVMe drive; in batches of 32 and one by one. IOMMU mode passthrough, so that nothing
-is mapped whatever the arm.
+is mapped whatever the arm. All cases are repeated, one after the other, and what is no further from
+fio's than repeats from each other, or than counts are repeatable, is called no difference.
 
 And what no engine can do without: fio with its null engine (jobs/bench-null.fio), and a ring
 without fio (engine/bare_ring.c), which has the kernel's part in it.
@@ -27,6 +28,8 @@ _NULL = "nullb0"
 _DRIVE = "null:64G"
 _TIMEOUT = 900.0
 _BS = 4096
+# A count is repeatable to about so much: two engines that are as near are not told apart.
+_REPEATABLE = 0.01
 IO_URING, NULL, RING = "io_uring", "null", "ring"
 _NO_DRIVE = "none"
 
@@ -139,6 +142,16 @@ def _guest(args: argparse.Namespace) -> int:
     return 0
 
 
+def _ends(values: list[float]) -> tuple[float | None, float | None]:
+    """The lowest and the highest of several repeats; one has none."""
+    return (min(values), max(values)) if len(values) > 1 else (None, None)
+
+
+def _ratios(costs: dict[int, float], to: dict[int, float]) -> list[float]:
+    """Repeat by repeat."""
+    return [costs[n] / to[n] for n in costs if n in to]
+
+
 def summary(runs: list[store.Row]) -> list[store.Row]:
     """One row per case, with the ratio to fio's own engine."""
     every: dict[tuple[str, str, str], list[store.Row]] = {}
@@ -148,10 +161,11 @@ def summary(runs: list[store.Row]) -> list[store.Row]:
              for k, rs in every.items()}
     out = []
     for key, rs in every.items():
-        ratio = None if key[0] == _NO_DRIVE else stats.ratio(
-            costs[key], costs[(*key[:2], IO_URING)])
+        took = list(costs[key].values())
+        ratios = _ratios(costs[key], costs.get((*key[:2], IO_URING), {}))
         row: dict[str, Any] = dict(zip(tables.BENCH, (
-            *key, len(rs), *stats.interval(list(costs[key].values())), ratio and ratio.mid)))
+            *key, len(rs), stats.median(took), *_ends(took),
+            stats.median(ratios) if ratios else None, *_ends(ratios))))
         for k in ("switches_per_io", "interrupts_per_io"):
             row[k] = stats.median([float(r[k]) for r in rs])
         out.append({k: store.text(row[k]) for k in tables.BENCH})
@@ -166,12 +180,46 @@ def above(rows: list[store.Row]) -> list[tuple[str, str, str, float]]:
             for (drive, batch, engine), ran in costs.items() if engine not in (NULL, RING)]
 
 
+def _spread(row: store.Row, value: str, low: str, high: str, form: str) -> str:
+    """A median, with its lowest and highest repeat where there are several."""
+    text = table.number(row[value], form)
+    if not row[low]:
+        return text
+    return f"{text} [{form}, {form}]".format(float(row[low]), float(row[high]))
+
+
+def no_difference(row: store.Row) -> bool:
+    """Is a case as dear as fio's own engine, as far as several repeats tell?"""
+    return bool(row["ratio_min"]) and (
+        float(row["ratio_min"]) <= 1 <= float(row["ratio_max"])
+        or abs(float(row["ratio"]) - 1) < _REPEATABLE)
+
+
+def _ratio(row: store.Row) -> str:
+    if row["engine"] == IO_URING:
+        return table.number(row["ratio"], "{:.3f}")
+    return _spread(row, "ratio", "ratio_min", "ratio_max", "{:.3f}") \
+        + " no difference" * no_difference(row)
+
+
+def _unsteady(runs: list[store.Row]) -> str:
+    """What is to be said of the NVMe drive without batches, where there are several repeats."""
+    alone = [r for r in runs if r["batch"] == "1" and r["drive"] not in (_NULL, _NO_DRIVE)]
+    if len({r["repeat"] for r in alone}) < 2:
+        return ""
+    ends = [[float(r[k]) for r in alone] for k in ("switches_per_io", "interrupts_per_io")]
+    found = " and ".join(f"{min(v):.3f} to {max(v):.3f} {what}" for v, what in zip(
+        ends, ("switches", "interrupts")))
+    return (f"{alone[0]['drive']}, batch 1: how completions meet, and with it the cost, differs "
+            f"from run to run: {found} per I/O\n")
+
+
 def show(rows: list[store.Row]) -> str:
     """The table for people."""
     more = {(drive, batch, engine): f"{over:.0f}" for drive, batch, engine, over in above(rows)}
     names = {IO_URING: "io_uring", NULL: "null", RING: "no fio, bare ring"}
     body = [(r["drive"], r["batch"], names.get(r["engine"], f"dmabuf, arm={r['engine']}"),
-             table.number(r["instructions_per_io"], "{:.0f}"), table.number(r["ratio"], "{:.3f}"),
+             _spread(r, "instructions_per_io", "lo", "hi", "{:.0f}"), _ratio(r),
              more.get((r["drive"], r["batch"], r["engine"]), "-"),
              table.number(r["switches_per_io"], "{:.3f}"),
              table.number(r["interrupts_per_io"], "{:.3f}")) for r in rows]
@@ -181,8 +229,8 @@ def show(rows: list[store.Row]) -> str:
 
 def report(folder: store.Folder) -> str:
     """The table of a run, and what was measured when."""
-    facts = folder.env()
-    return (f"{show(summary(folder.rows('runs.csv')))}\n{facts['fio']}, engine {facts['engine']}, "
+    facts, runs = folder.env(), folder.rows("runs.csv")
+    return (f"{show(summary(runs))}\n{_unsteady(runs)}{facts['fio']}, engine {facts['engine']}, "
             f"Linux {facts['kernel']['release']}, {facts['started'][:10]}")
 
 

@@ -79,7 +79,7 @@ SUMMARY: dict[str, Kind] = {
     **dict.fromkeys(("eagain", "short", "errors", "mismatches"), _count), "drives": _size}
 
 # Columns that tables of before do not have, and what a row without them means.
-ADDED = {"drives": "1", "cpu_mhz": "", "drive_celsius": ""}
+ADDED = {"drives": "1", "cpu_mhz": "", "drive_celsius": "", "ratio_min": "", "ratio_max": ""}
 
 COST_RUNS: dict[str, Kind] = {
     "repeat": _count, "iommu_mode": _word, "mode_before": _word, "mode_after": _word, "arm": _arm,
@@ -107,7 +107,8 @@ BENCH_RUNS: dict[str, Kind] = {
 BENCH: dict[str, Kind] = {
     "drive": _word, "batch": _size, "engine": _word, "repeats": _count,
     "instructions_per_io": _number, "lo": _MAYBE, "hi": _MAYBE, "ratio": _MAYBE,
-    "switches_per_io": _number, "interrupts_per_io": _number}
+    "ratio_min": _MAYBE, "ratio_max": _MAYBE, "switches_per_io": _number,
+    "interrupts_per_io": _number}
 
 PUBLISHED: dict[str, Kind] = {
     "id": _word, "source": _any, "date": _word, "device": _any, "workload": _any, "kernel": _any,

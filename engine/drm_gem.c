@@ -159,8 +159,8 @@ static int create(int fd, const char *driver, size_t size, bool vram, uint32_t *
 		if (!ret)
 			return 0;
 		return why_set(why, ret, "%s: no %zu bytes of drm_memory=%s: %s%s", driver, size,
-			       vram ? "vram" : "system", strerror(-ret),
-			       vram ? "; a GPU inside the processor has only drm_memory=system" : "");
+			       vram ? "vram" : "system", strerror(-ret), vram ? "; a GPU inside "
+			       "the processor has only drm_memory=system" : "");
 	}
 	if (vram)
 		return why_set(why, -EOPNOTSUPP, "%s: drm_memory=vram: is for amdgpu, i915, "

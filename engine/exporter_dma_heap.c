@@ -83,10 +83,11 @@ static size_t whole_pieces(size_t size)
 
 /*
  * The CPU's view is the dma-buf's own memory, and its accesses are not bracketed:
- * DMA_BUF_IOCTL_SYNC is of all of a dma-buf, with other units of the pool in flight. Where memory is
- * bounced, its end of a write copies the CPU's view of all of them to where the drive works, over
- * what a read has just brought for one. Where DMA is coherent and nothing is bounced, it does
- * nothing. It is not missed: the drive's driver synchronises each request's part, where needed.
+ * DMA_BUF_IOCTL_SYNC is of all of a dma-buf, with other units of the pool in flight. Where
+ * memory is bounced, its end of a write copies the CPU's view of all of them to where the drive
+ * works, over what a read has just brought for one. Where DMA is coherent and nothing is
+ * bounced, it does nothing. It is not missed: the drive's driver synchronises each request's
+ * part, where needed.
  */
 static int dma_heap_alloc(struct buffer *buf, const struct want *want, struct why *why)
 {

@@ -52,9 +52,9 @@ static bool bounced(void)
 }
 
 /*
- * The CPU's accesses are bracketed, as nobody knows what the exporter needs. That is of all of the
- * dma-buf: where memory is bounced, a heap's end of a write copies it over what a read in flight has
- * brought for another unit.
+ * The CPU's accesses are bracketed, as nobody knows what the exporter needs. That is of all of
+ * the dma-buf: where memory is bounced, a heap's end of a write copies it over what a read in
+ * flight has brought for another unit.
  */
 static int fd_alloc(struct buffer *buf, const struct want *want, struct why *why)
 {

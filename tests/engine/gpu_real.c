@@ -42,7 +42,8 @@ static void expect(const struct buffer *buf, size_t at, size_t len, unsigned int
 	for (size_t i = at; i < at + len; i++) {
 		if (cpu[i] == byte(i, pattern))
 			continue;
-		printf("at %zu: %02x, not %02x of pattern %u\n", i, cpu[i], byte(i, pattern), pattern);
+		printf("at %zu: %02x, not %02x of pattern %u\n", i, cpu[i], byte(i, pattern),
+		       pattern);
 		exit(1);
 	}
 }

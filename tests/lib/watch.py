@@ -27,8 +27,8 @@ def build() -> None:
 
 
 def watched(fail: int = 0, prefix: tuple[str, ...] = (), **options: Any) -> tuple[Result, int]:
-    """A job, and how many calls of the engine's could have failed. Nothing of it may be left, but for
-    the dma-bufs that it was given."""
+    """A job, and how many calls of the engine's could have failed. Nothing of it may be left, but
+    for the dma-bufs that it was given."""
     result = run(prefix=(*prefix, "env", f"LD_PRELOAD={LIBRARY}", f"WATCH_FAIL={fail}"), **options)
     said = re.findall(r"^watch: calls (\d+) (.*)$", result.stderr, re.M)
     assert len(said) == 1 and not result.crashed, result

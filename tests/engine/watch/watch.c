@@ -78,7 +78,8 @@ static void synced(int fd, unsigned long long flags)
 	if (fd >= MOST_FDS || !views[fd].at) {
 		count(&wrong);
 	} else if (!(flags & DMA_BUF_SYNC_END)) {
-		if (views[fd].access || (access != DMA_BUF_SYNC_READ && access != DMA_BUF_SYNC_WRITE))
+		if (views[fd].access ||
+		    (access != DMA_BUF_SYNC_READ && access != DMA_BUF_SYNC_WRITE))
 			count(&wrong);
 		views[fd].access = access;
 		allow(fd, access == DMA_BUF_SYNC_READ ? PROT_READ : PROT_WRITE);

@@ -18,7 +18,7 @@ static bool not_there(const char *file, const char *error)
 	return !strncmp(error, file, len) && error[len] == ':' && strstr(error, strerror(ENOENT));
 }
 
-/* The first that can be loaded, and its name; the reason is that of one that is there, if any is. */
+/* The first that can be loaded, and its name; else the reason of one that is there, if any is. */
 static void *open_any(const struct library *library, const char **file, struct why *why)
 {
 	bool there = false;

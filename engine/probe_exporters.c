@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * fio-dmabuf-probe: who can make a dma-buf. udmabuf, the heaps and graphics drivers are tried with one
- * page, which is given back at once. CUDA and HIP would load modules and make nodes at that: of them
- * it is looked whether what they need is there.
+ * fio-dmabuf-probe: who can make a dma-buf. udmabuf, the heaps and graphics drivers are tried with
+ * one page, which is given back at once. CUDA and HIP would load modules and make nodes at that: of
+ * them it is looked whether what they need is there.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -50,7 +50,8 @@ static void find_udmabuf(struct probe_row *row)
 
 	look_read(number, sizeof(number), "/sys/class/misc/udmabuf/dev");
 	if (sscanf(number, "%u:%u", &major, &minor) == 2)
-		probe_try(row, "mknod " UDMABUF " c %u %u; give a container the node", major, minor);
+		probe_try(row, "mknod " UDMABUF " c %u %u; give a container the node", major,
+			  minor);
 	else
 		probe_try(row, "boot a kernel with CONFIG_UDMABUF=y");
 }

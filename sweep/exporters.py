@@ -83,8 +83,8 @@ def refuse_fd(makers: list[str], where: str) -> None:
 
 
 def found() -> list[str]:
-    """Those that the probe finds on this machine: every heap, every graphics card, every driver. Of a
-    card both memories: whether it has them, only asking for some tells."""
+    """Those that the probe finds on this machine: every heap, every graphics card, every driver. Of
+    a card both memories: whether it has them, only asking for some tells."""
     rows = probe().get("exporters", {})
     devices = set()
     out = []

@@ -18,7 +18,7 @@ import resource
 import sys
 from typing import Any, NamedTuple
 
-from sweep import cost, env, fio, paths, plan, process, stats, store, table, tables
+from sweep import cost, env, fio, kmsg, paths, plan, process, stats, store, table, tables
 from sweep.errors import Misuse, Problem
 from sweep.session import VM_DEV, Session, in_vm
 
@@ -93,12 +93,10 @@ def _nothing(session: Session, case: Case, stem: str) -> dict[str, float]:
             "switches_per_io": 0.0, "interrupts_per_io": 0.0}
 
 
-def _measure(session: Session, folder: store.Folder, case: Case, repeat: int) -> dict[str, Any]:
+def _measure(session: Session, case: Case, stem: str) -> dict[str, float]:
     """One run; what it took per I/O in its window."""
-    stem = folder.file("raw", f"{repeat}-{case.drive}-{case.batch}-{case.engine}")
-    row = {"repeat": repeat, **case._asdict()}
     if case.engine == NULL:
-        return row | _nothing(session, case, stem)
+        return _nothing(session, case, stem)
     warm = case.ios // 8
     ios = warm + 2 * case.ios
     watcher = cost.Watcher(case.drive, warm * _BS, case.ios * _BS)
@@ -113,8 +111,22 @@ def _measure(session: Session, folder: store.Folder, case: Case, repeat: int) ->
         raise Problem(f"{stem}: the run ended before the window did")
     ran, moved, switches, _, interrupts = (b - a for a, b in zip(*looks))
     done = moved // _BS
-    return row | {"instructions_per_io": ran / done, "switches_per_io": switches / done,
-                  "interrupts_per_io": interrupts / done}
+    return {"instructions_per_io": ran / done, "switches_per_io": switches / done,
+            "interrupts_per_io": interrupts / done}
+
+
+def _row(session: Session, folder: store.Folder, log: kmsg.KernelLog, case: Case, repeat: int
+         ) -> dict[str, Any]:
+    """One repeat of one case; a run of which the kernel complains is made once more."""
+    name = f"{repeat}-{case.drive}-{case.batch}-{case.engine}"
+    for stem in (name, name + "-again"):
+        got, complaint = kmsg.sound(
+            log, lambda stem=folder.file("raw", stem): _measure(session, case, stem))
+        if not complaint:
+            return {"repeat": repeat, **case._asdict(), **got}
+        sys.stderr.write(f"{stem}: {complaint}; {'once more' if stem == name else 'again'}\n")
+    raise Problem(f"bench: {name}: the kernel complained twice, so there is no figure; see "
+                  f"{folder.file('console.log')}")
 
 
 def _guest(args: argparse.Namespace) -> int:
@@ -128,12 +140,13 @@ def _guest(args: argparse.Namespace) -> int:
                          "use a kernel of kernel/build")
         folder = store.Folder(store.new_folder(args.out, "vm", "-bench"))
         folder.merge_env(env.collect([session.name], session.fio_version))
+        log = kmsg.KernelLog()
         with open(folder.file("runs.csv"), "w", encoding="utf-8", newline="") as f:
             out = csv.writer(f, lineterminator="\n")
             out.writerow(tables.BENCH_RUNS)
             for repeat in range(repeats):
                 for case in cases(session.switcher.name):
-                    row = _measure(session, folder, case, repeat)
+                    row = _row(session, folder, log, case, repeat)
                     out.writerow([store.text(row[k]) for k in tables.BENCH_RUNS])
                     f.flush()
                     sys.stderr.write(f"{case.drive}, batch {case.batch}, {case.engine}: "

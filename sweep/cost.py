@@ -22,7 +22,7 @@ import sys
 import time
 from typing import Any, NamedTuple
 
-from sweep import env, fio, paths, plan, procstat, stats, store, table, tables, units
+from sweep import env, fio, kmsg, paths, plan, procstat, stats, store, table, tables, units
 from sweep.errors import Impossible, Misuse, Problem
 from sweep.session import VM_DEV, Session, in_vm
 
@@ -189,9 +189,10 @@ def irregular(depth: int, switches: float, drive_interrupts: float) -> str:
     return ""
 
 
-def _point(session: Session, folder: store.Folder, repeat: int, p: plan.Point, ios: int
-           ) -> dict[str, Any]:
-    """One repeat of one point; a run in another regime is made once more."""
+def _point(session: Session, folder: store.Folder, log: kmsg.KernelLog, repeat: int, p: plan.Point,
+           ios: int) -> dict[str, Any]:
+    """One repeat of one point; a run in another regime, or of which the kernel complains, is made
+    once more."""
     session.switcher.set(p.mode)
     before = session.switcher.mode()
     # In the guest, which does not outlive this: as many commands in every mode.
@@ -200,10 +201,14 @@ def _point(session: Session, folder: store.Folder, repeat: int, p: plan.Point, i
     os.mkdir(folder.file(raw))
     got: dict[str, float] = {}
     for attempt in ("run", "again"):
-        got = _measure(session, folder.file(raw, attempt), p, ios)
-        why = irregular(p.iodepth, got["switches_per_io"], got["drive_interrupts_per_io"])
+        got, complaint = kmsg.sound(
+            log, lambda stem=folder.file(raw, attempt): _measure(session, stem, p, ios))
+        why = complaint or irregular(p.iodepth, got["switches_per_io"],
+                                     got["drive_interrupts_per_io"])
         if not why:
             break
+        if complaint and attempt == "again":
+            raise Problem(f"{raw}: the kernel complained again: {complaint}")
         sys.stderr.write(f"{raw}: {why}; once more\n" if attempt == "run" else f"{raw}: {why}\n")
     return {"repeat": repeat, "iommu_mode": p.mode, "mode_before": before,
             "mode_after": session.switcher.mode(), "arm": p.arm, "exporter": p.exporter,
@@ -306,11 +311,12 @@ def _guest(args: argparse.Namespace) -> int:
             paths.write("/proc/sys/vm/nr_hugepages", str(_HUGE_PAGES))
         folder = store.Folder(store.new_folder(args.out, "vm", "-cost"))
         folder.merge_env(env.collect([session.name], session.fio_version))
+        log = kmsg.KernelLog()
         with open(folder.file("runs.csv"), "w", encoding="utf-8", newline="") as f:
             out = csv.writer(f, lineterminator="\n")
             out.writerow(tables.COST_RUNS)
             for i, s in enumerate(steps):
-                row = _point(session, folder, s.repeat, s.point, int(args.ios))
+                row = _point(session, folder, log, s.repeat, s.point, int(args.ios))
                 if not row["mode_before"] == row["mode_after"] == s.point.mode:
                     raise Problem(f"{row['raw']}: IOMMU mode changed under the run")
                 out.writerow([store.text(row[k]) for k in tables.COST_RUNS])

@@ -4,8 +4,9 @@
 import os
 import re
 import time
+from collections.abc import Callable
 
-from sweep.errors import Impossible
+from sweep.errors import Impossible, Problem
 
 # Lines that mean that the repeat cannot be trusted, whatever fio says of it. The IOMMUs' ones
 # matter most: a faulting DMA write may be reported to fio as a success.
@@ -71,3 +72,19 @@ class KernelLog:
 def bad(lines: list[str]) -> list[str]:
     """Those lines that void a repeat."""
     return [line for line in lines if _BAD.search(line)]
+
+
+def sound(log: KernelLog, measure: Callable[[], dict[str, float]]) -> tuple[dict[str, float], str]:
+    """What `measure` gives, and the kernel's complaint meanwhile, for which it does not count. A
+    Problem of `measure` is raised only where the kernel has not told the reason."""
+    log.new()
+    got: dict[str, float] = {}
+    problem = None
+    try:
+        got = measure()
+    except Problem as e:
+        problem = e
+    complaints = bad(log.new())
+    if problem and not complaints:
+        raise problem
+    return got, complaints[0] if complaints else ""

@@ -26,7 +26,17 @@ static bool is_dmabuf(int fd)
 	       !strncmp(target, prefix, strlen(prefix));
 }
 
-/* Is all DMA to be bounced? As setup_io_tlb_npages() reads it: swiotlb=[SLABS[,AREAS],]force */
+/* swiotlb=[SLABS,][AREAS,]force..., as setup_io_tlb_npages() reads it; 7.3 has words after that. */
+static bool forces(const char *value)
+{
+	for (int number = 0; number < 2; number++) {
+		value += strspn(value, "0123456789");
+		value += *value == ',';
+	}
+	return !strncmp(value, "force", strlen("force"));
+}
+
+/* Is all DMA to be bounced? */
 static bool bounced(void)
 {
 	static const char option[] = "swiotlb=";
@@ -42,12 +52,9 @@ static bool bounced(void)
 	}
 	line[len] = '\0';
 	for (char *word = strtok_r(line, " \n", &rest); word && strcmp(word, "--");
-	     word = strtok_r(NULL, " \n", &rest)) {
-		const char *comma = strrchr(word, ',');
-
+	     word = strtok_r(NULL, " \n", &rest))
 		if (!strncmp(word, option, strlen(option)))
-			force |= !strcmp(comma ? comma + 1 : word + strlen(option), "force");
-	}
+			force |= forces(word + strlen(option));
 	return force;
 }
 

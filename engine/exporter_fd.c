@@ -26,7 +26,7 @@ static bool is_dmabuf(int fd)
 	       !strncmp(target, prefix, strlen(prefix));
 }
 
-/* swiotlb=[SLABS,][AREAS,]force..., as setup_io_tlb_npages() reads it; 7.3 has words after that. */
+/* swiotlb=[SLABS,][AREAS,]force, as setup_io_tlb_npages() reads it; in 7.3 more can follow. */
 static bool forces(const char *value)
 {
 	for (int number = 0; number < 2; number++) {

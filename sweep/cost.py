@@ -36,7 +36,7 @@ _TIMEOUT = 900.0
 _FIRST, _LATER = 0.05, 0.4
 # After so many glances without an I/O the job is over, sooner than it was to be.
 _STILL = 20
-# By so much may interrupts and switches per I/O be off: it is worth some 20 instructions.
+# By so much may interrupts and switches per I/O be off, at that depth: some 20 instructions.
 _SLACK = 0.006
 _PAGE = 4096
 _HUGE_PAGES = 64
@@ -178,13 +178,13 @@ def irregular(depth: int, switches: float, drive_interrupts: float) -> str:
     """Why a run is not in the regime that figures are given for; nothing if it is.
 
     One batch: to idle and back, and one interrupt of the drive. An I/O of several commands is
-    so large that a switch does not matter.
+    so large that a switch does not matter; interrupts, of which each command may have one, do.
     """
-    if depth < _DEPTH:
-        return ""
-    for what, value, ideal in (("context switches", switches, 2 / _DEPTH),
-                               ("interrupts of the drive", drive_interrupts, 1 / _DEPTH)):
-        if abs(value - ideal) > _SLACK:
+    expected = [("interrupts of the drive", drive_interrupts, 1 / depth)]
+    if depth == _DEPTH:
+        expected.append(("context switches", switches, 2 / depth))
+    for what, value, ideal in expected:
+        if abs(value - ideal) > _SLACK * _DEPTH / depth:
             return f"{value:.4f} {what} per I/O in place of {ideal:.4f}"
     return ""
 

@@ -17,6 +17,7 @@
 
 #define BAR	2	/* ivshmem's memory */
 #define SIZE	(4 * MIB)
+#define PAGE	4096
 #define POISON	0xa5
 #define POS	MIB
 #define GIB	(1024 * MIB)
@@ -29,7 +30,7 @@ static unsigned char *ref, *bar;
 static int dev;
 
 /* The BAR as every process may map it. */
-static unsigned char *map_bar(const char *device)
+static unsigned char *map_bar(const char *device, uint64_t offset, size_t size)
 {
 	unsigned char *map;
 	char path[128];
@@ -39,7 +40,7 @@ static unsigned char *map_bar(const char *device)
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		die("%s: %m", path);
-	map = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
 	if (map == MAP_FAILED)
 		die("mmap of %s: %m", path);
 	close(fd);
@@ -81,7 +82,7 @@ static void test_data(const char *device)
 	unsigned int i, j;
 
 	dmabuf_bar(&buf, device, BAR, 0, SIZE, 0);
-	bar = map_bar(device);
+	bar = map_bar(device, 0, SIZE);
 	check(regbuf_dmabuf(&ring, 0, buf.fd, dev) == 1, "register");
 	for (i = 0; i < sizeof(offsets) / sizeof(*offsets); i++) {
 		for (j = 0; j < sizeof(lengths) / sizeof(*lengths); j++)
@@ -107,7 +108,7 @@ static void test_lost(const char *device)
 	int ret;
 
 	dmabuf_bar(&buf, device, BAR, 0, SIZE, DMABUF_TEST_BAR_BUS_ADDRESS);
-	bar = map_bar(device);
+	bar = map_bar(device, 0, SIZE);
 	fill(ref, 65536, 1);
 	dev_pwrite(dev, ref, 65536, POS);
 	check(regbuf_dmabuf(&ring, 0, buf.fd, dev) == 1, "register");
@@ -152,7 +153,7 @@ static void test_far(const char *device)
 	if (!all_reach_all())
 		check(ret == -EXDEV, "out of reach: %d", ret);
 	dmabuf_test_parameter("any_distance", "1");
-	bar = map_bar(device);
+	bar = map_bar(device, 0, SIZE);
 	check(regbuf_dmabuf(&ring, 0, buf.fd, dev) == 1, "register at any distance");
 	test_pair(512, 65536);
 	dmabuf_test_parameter("any_distance", "0");
@@ -161,6 +162,27 @@ static void test_far(const char *device)
 	dmabuf_destroy(&buf);
 	munmap(bar, SIZE);
 	ring_create(&ring, 8, 0, 2);
+}
+
+/* Both ways, at the very end of a dma-buf: the right place of the BAR, and all of it. */
+static void test_end(const char *what, const char *device, uint64_t offset, uint64_t size)
+{
+	unsigned char *page = map_bar(device, offset + size - PAGE, PAGE);
+	int ret;
+
+	fill(ref, 2 * PAGE, size);
+	dev_pwrite(dev, ref, PAGE, POS);
+	memset(page, POISON, PAGE);
+	ret = do_rw(&ring, false, dev, 0, size - PAGE, PAGE, POS, 0);
+	check(ret == PAGE, "%s: read at the end: %d", what, ret);
+	check(!memcmp(page, ref, PAGE), "%s: read wrong data at the end", what);
+
+	memcpy(page, ref + PAGE, PAGE);
+	ret = do_rw(&ring, true, dev, 0, size - PAGE, PAGE, POS, 0);
+	check(ret == PAGE, "%s: write at the end: %d", what, ret);
+	dev_pread(dev, ref, PAGE, POS);
+	check(!memcmp(page, ref, PAGE), "%s: wrote wrong data at the end", what);
+	munmap(page, PAGE);
 }
 
 /* try: register and do I/O at the end. */
@@ -176,8 +198,10 @@ static void expect(const char *what, const char *device, uint64_t offset, uint64
 	ret = regbuf_dmabuf(&ring, 0, buf.fd, dev);
 	check(ret == want_register, "%s: register: %d", what, ret);
 	if (ret == 1) {
-		ret = do_rw(&ring, false, dev, 0, size - 4096, 4096, 0, 0);
+		ret = do_rw(&ring, false, dev, 0, size - PAGE, PAGE, POS, 0);
 		check(ret == want_io, "%s: read at the end: %d", what, ret);
+		if (want_io == PAGE)
+			test_end(what, device, offset, size);
 		ret = do_rw(&ring, false, dev, 0, size, 512, 0, 0);
 		check(ret == -EFAULT, "%s: read past the end: %d", what, ret);
 		/* More than one request's result can say; within the buffer if that is so large. */
@@ -191,9 +215,9 @@ static void expect(const char *what, const char *device, uint64_t offset, uint64
 
 static void test_limits(const char *device)
 {
-	expect("1 GiB and a page", device, 0, GIB + 4096, 1, 4096);
-	expect("2 GiB", device, GIB, 2 * GIB, 1, 4096);
-	expect("more than 2 GiB", device, 0, 2 * GIB + 4096, -EINVAL, 0);
+	expect("1 GiB and a page", device, 0, GIB + PAGE, 1, PAGE);
+	expect("2 GiB", device, GIB, 2 * GIB, 1, PAGE);
+	expect("more than 2 GiB", device, 0, 2 * GIB + PAGE, -EINVAL, 0);
 	expect("not of whole pages", device, 0, MIB + 512, -EINVAL, 0);
 	expect("not at a page", device, 512, MIB, 1, -EINVAL);
 }

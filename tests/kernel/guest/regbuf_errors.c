@@ -156,11 +156,9 @@ static void test_target(const char *path)
 
 	expect("the ring itself", regbuf_dmabuf(&ring, 0, buf.fd, ring.ring_fd), -EOPNOTSUPP);
 
-	fd = open("/dev/nullb0", O_RDWR | O_DIRECT);
-	if (fd >= 0) {
-		expect("null_blk", regbuf_dmabuf(&ring, 0, buf.fd, fd), -EOPNOTSUPP);
-		close(fd);
-	}
+	fd = dev_open("/dev/nullb0");
+	expect("null_blk", regbuf_dmabuf(&ring, 0, buf.fd, fd), -EOPNOTSUPP);
+	close(fd);
 }
 
 /* What only an exporter made for it has. */

@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -122,6 +123,14 @@ static void reap(struct io_uring *ring, unsigned int n, enum fate worst)
 	}
 }
 
+/* The first I/O maps; what is submitted after it goes to the drive at once. */
+static void map(struct io_uring *ring, int dev, unsigned int slot)
+{
+	int ret = do_rw(ring, false, dev, slot, 0, LEN, 0, 0);
+
+	check(ret == (int)LEN, "first I/O: %d", ret);
+}
+
 /* Memory that stays where it is, or never does. */
 static void setup(struct io_uring *ring, struct dmabuf *buf, int *dev, unsigned int slots,
 		  bool moving)
@@ -172,6 +181,7 @@ static void test_unregister(void)
 
 	setup(&ring, &buf, &dev, 2, false);
 	for (i = 0; i < 50; i++) {
+		map(&ring, dev, 0);
 		submit_reads(&ring, dev, 0, DEPTH);
 		ret = i & 1 ? regbuf_update(&ring, 0, &empty, 1, NULL)
 			    : regbuf_dmabuf(&ring, 0, buf.fd, dev);
@@ -185,6 +195,7 @@ static void test_unregister(void)
 		}
 	}
 	for (i = 0; i < 20; i++) {
+		map(&ring, dev, 1);
 		submit_reads(&ring, dev, 1, DEPTH);
 		ret = io_uring_unregister_buffers(&ring);
 		check(!ret, "io_uring_unregister_buffers: %d", ret);
@@ -208,6 +219,7 @@ static void test_ring_exit(void)
 
 	for (i = 0; i < 30; i++) {
 		setup(&ring, &buf, &dev, 1, i & 1);
+		map(&ring, dev, 0);
 		submit_reads(&ring, dev, 0, DEPTH);
 		io_uring_queue_exit(&ring);
 		dmabuf_destroy(&buf);
@@ -215,30 +227,51 @@ static void test_ring_exit(void)
 	}
 }
 
+/* Reads until it is killed; a wrong completion ends it by itself. */
+static void __attribute__((noreturn)) read_for_ever(bool moving, atomic_uint *batches)
+{
+	struct io_uring ring;
+	struct dmabuf buf;
+	int dev;
+
+	setup(&ring, &buf, &dev, 1, moving);
+	while (!t_done()) {
+		submit_reads(&ring, dev, 0, DEPTH);
+		reap(&ring, DEPTH, DONE);
+		atomic_fetch_add(batches, 1);
+	}
+	_exit(T_FAIL);
+}
+
 static void test_kill(void)
 {
+	atomic_uint *batches = mmap(NULL, sizeof(*batches), PROT_READ | PROT_WRITE,
+				    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	unsigned int i;
 
+	if (batches == MAP_FAILED)
+		die("mmap: %m");
 	for (i = 0; i < 20; i++) {
-		pid_t pid = fork();
-		int status;
+		uint64_t start = now_ms();
+		int status = 0;
+		pid_t pid;
 
-		if (!pid) {
-			int dev;
-			struct io_uring ring;
-			struct dmabuf buf;
-
-			setup(&ring, &buf, &dev, 1, i & 1);
-			for (;;) {
-				submit_reads(&ring, dev, 0, DEPTH);
-				reap(&ring, DEPTH, DONE);
-			}
-		}
-		usleep(100000 + i * 3000);
+		atomic_store(batches, 0);
+		pid = fork();
+		if (pid < 0)
+			die("fork: %m");
+		if (!pid)
+			read_for_ever(i & 1, batches);
+		while (!atomic_load(batches) && now_ms() - start < PATIENCE_MS &&
+		       !waitpid(pid, &status, WNOHANG))
+			usleep(1000);
+		check(atomic_load(batches), "child: no I/O; status %#x", status);
+		usleep(i * 3000);
 		kill(pid, SIGKILL);
 		waitpid(pid, &status, 0);
 		check(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "child: %#x", status);
 	}
+	munmap(batches, sizeof(*batches));
 }
 
 /* Both rings share the memory: the second one's registration is the first one's. */

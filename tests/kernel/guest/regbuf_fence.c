@@ -209,6 +209,41 @@ static void test_kill(void)
 	dmabuf_destroy(&buf);
 }
 
+/* A request need not wait for a fence to be cancelled: it ends with EINTR. */
+static void test_cancel(void)
+{
+	struct __kernel_timespec patience = { .tv_sec = PATIENCE_MS / 1000 };
+	enum { CANCELLED, CANCEL };
+	struct io_uring_cqe *cqe;
+	struct io_uring_sqe *sqe;
+	unsigned long maps;
+	unsigned int i;
+
+	create();
+	maps = dmabuf_get(&buf, "maps");
+	check(!dmabuf_set(&buf, "map_fence_ms", LONG_FENCE_MS), "map_fence_ms");
+	check(!dmabuf_set(&buf, "move", 1), "move");
+	sqe_rw(&ring, false, dev, 0, 0, UNIT, 0, IOSQE_ASYNC)->user_data = CANCELLED;
+	io_uring_submit(&ring);
+	wait_for_map(maps);
+	sqe = io_uring_get_sqe(&ring);
+	io_uring_prep_cancel64(sqe, CANCELLED, 0);
+	sqe->user_data = CANCEL;
+	io_uring_submit(&ring);
+	for (i = 0; i < 2; i++) {
+		if (io_uring_wait_cqe_timeout(&ring, &cqe, &patience))
+			die("cancelled: no completion");
+		if (cqe->user_data == CANCELLED)
+			check(cqe->res == -EINTR, "cancelled: %d", cqe->res);
+		else
+			check(cqe->res == -EALREADY, "to cancel: %d", cqe->res);
+		io_uring_cqe_seen(&ring, cqe);
+	}
+	io_uring_queue_exit(&ring);
+	dmabuf_settle(&buf);
+	dmabuf_destroy(&buf);
+}
+
 /* The module stays for a fence that is all that is left of it. */
 static void test_unload(void)
 {
@@ -256,6 +291,7 @@ int main(int argc, char **argv)
 	dmabuf_test_load();
 	create();
 	test_kill();
+	test_cancel();
 	nothing_left();
 	close(dev);
 	return t_done();

@@ -137,17 +137,16 @@ check: deps
 	$(Q)tests/run
 
 # The tests that have a long form, in it; those of the series on a kernel that watches itself, with the
-# lines that they reach, and in the short form on the other release. Hours.
+# lines that they reach, on both releases. Hours.
 check-kernel: deps
 	$(Q)$(MAKE) all $(C_TESTS) $(GUEST_TESTS)
 	$(Q)$(MAKE) kernel
 	$(Q)rm -rf build/tests/coverage
-	$(Q)tests/run --long kernel/cost_flat kernel/iommu_kinds 'kernel/build_*' \
-		engine/newest_fio engine/speed engine/starts engine/vm_left engine/vm_no_feature \
-		engine/vm_pools engine/vm_storm engine/vm_verify
+	$(Q)tests/run --long kernel/iommu_kinds 'kernel/build_*' engine/newest_fio \
+		engine/speed engine/starts engine/vm_left engine/vm_pools engine/vm_storm engine/vm_verify
 	$(Q)for release in 6.12 7.3; do \
 		export RELEASE=$$release COVERAGE=$(CURDIR)/build/tests/coverage/$$release && \
-		tests/run --long kernel/cost_unpatched && \
+		tests/run --long kernel/cost_unpatched kernel/cost_flat engine/vm_no_feature && \
 		kernel=$$(kernel/build --release $$release --debug) && \
 		KERNEL=$$kernel tests/run --long 'kernel/regbuf_*' && \
 		tests/kernel/_coverage "$${kernel%/*}/coverage" "$$COVERAGE" || exit; \

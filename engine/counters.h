@@ -18,7 +18,7 @@
  * @bytes: bytes they moved
  * @eagain: completions with EAGAIN, each of which is reissued or ends its I/O
  * @shorts: I/Os that moved fewer bytes than asked for
- * @errors: I/Os that failed
+ * @errors: I/Os that failed; those that never got to the kernel are not among @ios
  * @mismatches: I/Os whose data was found wrong
  * @classes: those of @mismatches that are wrong in each way
  */

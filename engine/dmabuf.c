@@ -253,6 +253,7 @@ static slow_path enum fio_q_status queue_slow(struct thread_data *td, struct io_
 	ret = data_before(td, dd, io_u);
 	if (ret) {
 		io_u->error = -ret;
+		dd->counters.errors++;
 		return FIO_Q_COMPLETED;
 	}
 	if (o->force_async && !--dd->until_async) {

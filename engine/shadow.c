@@ -69,6 +69,13 @@ int shadow_memory(struct buffer *buf, size_t size, const struct copier *with, st
 	return 0;
 }
 
+/* What mmap() says of a dma-buf whose exporter does not have that, or not for the CPU. */
+static bool is_refusal(int err)
+{
+	return err == ENODEV || err == EOPNOTSUPP || err == EACCES || err == EPERM ||
+	       err == EINVAL || err == ENOTTY;
+}
+
 int shadow_dmabuf(struct buffer *buf, size_t size, struct why *why)
 {
 	void *device;
@@ -78,7 +85,11 @@ int shadow_dmabuf(struct buffer *buf, size_t size, struct why *why)
 	if (ret)
 		return ret;
 	device = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, buf->dmabuf_fd, 0);
-	buf->device = device == MAP_FAILED ? NULL : device;
+	if (device != MAP_FAILED)
+		buf->device = device;
+	else if (!is_refusal(errno))
+		return why_set(why, -errno, "mmap of %zu bytes of the dma-buf: %s", size,
+			       strerror(errno));
 	return 0;
 }
 

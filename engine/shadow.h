@@ -27,9 +27,9 @@ int shadow_memory(struct buffer *buf, size_t size, const struct copier *with, st
  * @size: bytes, whole pages, no more than the dma-buf has
  * @why: the reason of a failure
  *
- * A dma-buf that cannot be mapped gets a copier that says so.
+ * A dma-buf that its exporter does not let be mapped gets a copier that says so.
  *
- * Return: 0, or a negative errno.
+ * Return: 0, or a negative errno; shadow_free() either way.
  */
 int shadow_dmabuf(struct buffer *buf, size_t size, struct why *why);
 

@@ -26,10 +26,13 @@ def build() -> None:
                     "-Wl,--no-as-needed", "-luring"], check=True)
 
 
-def watched(fail: int = 0, prefix: tuple[str, ...] = (), **options: Any) -> tuple[Result, int]:
-    """A job, and how many calls of the engine's could have failed. Nothing of it may be left, but
-    for the dma-bufs that it was given."""
-    result = run(prefix=(*prefix, "env", f"LD_PRELOAD={LIBRARY}", f"WATCH_FAIL={fail}"), **options)
+def watched(fail: int = 0, call: str = "", prefix: tuple[str, ...] = (),
+            **options: Any) -> tuple[Result, int]:
+    """A job, and how many calls of the engine's, of that name if one is given, could have failed.
+    Nothing of it may be left, but for the dma-bufs that it was given."""
+    only = (f"WATCH_CALL={call}",) if call else ()
+    result = run(prefix=(*prefix, "env", f"LD_PRELOAD={LIBRARY}", f"WATCH_FAIL={fail}", *only),
+                 **options)
     said = re.findall(r"^watch: calls (\d+) (.*)$", result.stderr, re.M)
     assert len(said) == 1 and not result.crashed, result
     given = len(options.get("pass_fds", ()))

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * To be preloaded into fio: has the engine's WATCH_FAIL-th call for memory, mappings, descriptors
- * or of io_uring's set-up fail, and says when the process ends what the engine has left behind.
- * Jobs that are processes end without that.
+ * or of io_uring's set-up fail, of all or of those called WATCH_CALL, and says when the process ends
+ * what the engine has left behind. Jobs that are processes end without that.
  *
  * A dma-buf that the engine maps beside a shadow can be accessed between DMA_BUF_IOCTL_SYNC's start
  * and end alone, and read alone where the start was for that: else the process dies of it. How
@@ -94,11 +94,12 @@ static void synced(int fd, unsigned long long flags)
 }
 
 /* Is it this call's turn to fail? */
-static bool fails(void *caller)
+static bool call_fails(void *caller, const char *name)
 {
+	const char *only = getenv("WATCH_CALL");
 	static int which = -1;
 
-	if (!by_engine(caller))
+	if (!by_engine(caller) || (only && strcmp(only, name)))
 		return false;
 	if (which < 0)
 		which = getenv("WATCH_FAIL") ? atoi(getenv("WATCH_FAIL")) : 0;
@@ -107,6 +108,8 @@ static bool fails(void *caller)
 	errno = ENOMEM;
 	return true;
 }
+
+#define fails(caller)	call_fails(caller, __func__)
 
 static void remember(void *caller, void *p)
 {

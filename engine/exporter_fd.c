@@ -36,7 +36,10 @@ static bool forces(const char *value)
 	return !strncmp(value, "force", strlen("force"));
 }
 
-/* Is all DMA to be bounced? */
+/*
+ * Was this kernel told to bounce all DMA? Guests whose memory is encrypted (SEV, TDX) do so without
+ * being told, which is not looked at.
+ */
 static bool bounced(void)
 {
 	static const char option[] = "swiotlb=";

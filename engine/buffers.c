@@ -91,7 +91,9 @@ int buffers_place(struct thread_data *td, struct dmabuf_data *dd)
  */
 static int register_dmabuf(struct thread_data *td, struct dmabuf_data *dd)
 {
+	const struct dmabuf_options *o = td->eo;
 	unsigned int nr = dd->pool.nr_pieces;
+	unsigned long long all = 0;
 	struct fio_file *f;
 	struct why why;
 	unsigned int i;
@@ -101,13 +103,18 @@ static int register_dmabuf(struct thread_data *td, struct dmabuf_data *dd)
 	if (ret)
 		return complain(td, ret, "arm=dmabuf: %s", why.text);
 
+	/* one that was inherited can be larger than the pool */
+	for (i = 0; i < nr; i++)
+		all += lseek(dd->pool.pieces[i].dmabuf_fd, 0, SEEK_END);
+	all *= (unsigned long long)dd->nr_targets * o->jobs;
+
 	for_each_file(td, f, i) {
 		struct target *t = &dd->targets[i];
 
 		t->slot = i * nr;
 		for (unsigned int p = 0; p < nr; p++) {
 			ret = regbuf_dmabuf(&dd->ring, t->slot + p, dd->pool.pieces[p].dmabuf_fd,
-					    t->held_fd, f->file_name, &why);
+					    t->held_fd, f->file_name, all, &why);
 			if (ret)
 				return complain(td, ret, "arm=dmabuf: %s", why.text);
 		}
@@ -132,7 +139,9 @@ static int register_dmabuf(struct thread_data *td, struct dmabuf_data *dd)
 static int register_fixed(struct thread_data *td, struct dmabuf_data *dd)
 {
 	size_t bs = td_max_bs(td), page = sysconf(_SC_PAGESIZE);
+	const struct dmabuf_options *o = td->eo;
 	bool apart = !(bs % page) && !((uintptr_t)dd->io_us[0]->buf % page);
+	unsigned long long all = (unsigned long long)dd->nr_io_us * bs * o->jobs;
 	unsigned int per, nr;
 	struct why why;
 	int ret;
@@ -148,7 +157,7 @@ static int register_fixed(struct thread_data *td, struct dmabuf_data *dd)
 		unsigned int units = i + 1 < nr ? per : dd->nr_io_us - i * per;
 
 		ret = regbuf_user(&dd->ring, i, dd->io_us[i * per]->buf, units * bs,
-				  dd->nr_io_us * bs, &why);
+				  all, &why);
 		if (ret)
 			return complain(td, ret, "arm=fixed: %s", why.text);
 	}

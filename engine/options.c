@@ -581,6 +581,7 @@ int options_check(struct thread_data *td)
 	if (o->arm == ARM_DMABUF ? check_dmabuf(td, o) : check_files(td))
 		return 1;
 
+	o->jobs = numjobs(td);
 	o->checked = 1;
 	return 0;
 }

@@ -68,6 +68,7 @@ struct dmabuf_options {
 	unsigned int poison;
 	unsigned int compare;
 	char *counters;
+	unsigned int jobs;		/* not an option: numjobs, which fio tells the first alone */
 	unsigned int checked;		/* not an option: options_check() is content */
 };
 

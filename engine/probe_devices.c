@@ -114,7 +114,7 @@ static int register_page(int fd, const char *node, struct why *why)
 	if (!ret)
 		ret = regbuf_table(&ring, 1, why);
 	if (!ret)
-		ret = regbuf_dmabuf(&ring, 0, buf.dmabuf_fd, fd, node, why);
+		ret = regbuf_dmabuf(&ring, 0, buf.dmabuf_fd, fd, node, buf.size, why);
 	ring_exit(&ring);
 	exporter_udmabuf.free(&buf);
 	return ret;

@@ -13,8 +13,6 @@
 
 /* The pool of a job as the sweep runs it where nothing else is said: 32 units of 4 KiB. */
 #define DEFAULT_POOL	(32 * 4096ULL)
-/* Bit of a process' capabilities: CAP_IPC_LOCK. */
-#define IPC_LOCK	14
 
 /* In the order of the kernel's answers: a kernel that does not know one knows none after it. */
 static const struct {
@@ -117,22 +115,6 @@ static void probe_config(struct probe *p, const char *release)
 	probe_write(p, &row);
 }
 
-static bool may_lock_all(void)
-{
-	unsigned long long caps = 0;
-	char line[128];
-	FILE *f;
-
-	f = fopen("/proc/self/status", "re");
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "CapEff: %llx", &caps) == 1)
-			break;
-	}
-	if (f)
-		fclose(f);
-	return caps >> IPC_LOCK & 1;
-}
-
 static void probe_memlock(struct probe *p)
 {
 	struct rlimit limit = { .rlim_cur = RLIM_INFINITY };
@@ -142,7 +124,7 @@ static void probe_memlock(struct probe *p)
 	probe_number(&row, "default_pool_bytes", DEFAULT_POOL);
 	getrlimit(RLIMIT_MEMLOCK, &limit);
 	probe_says(&row, PROBE_YES, NULL);
-	if (limit.rlim_cur == RLIM_INFINITY || may_lock_all()) {
+	if (limit.rlim_cur == RLIM_INFINITY || regbuf_unlimited()) {
 		probe_text(&row, "limit", "none");
 	} else {
 		probe_number(&row, "limit_bytes", limit.rlim_cur);

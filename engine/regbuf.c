@@ -4,12 +4,18 @@
  */
 #include <errno.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "regbuf.h"
 #include "uapi.h"
+
+/* Bit of a process' capabilities: CAP_IPC_LOCK. */
+#define IPC_LOCK	14
+/* The inode of the first user namespace (the kernel's PROC_USER_INIT_INO). */
+#define FIRST_USER_NS	"user:[4026531837]"
 
 /* One descriptor a call: a partial success would hide the errno of the one that failed. */
 static int update_slot(struct io_uring *uring, unsigned int slot,
@@ -86,21 +92,48 @@ int regbuf_table(struct ring *ring, unsigned int nr, struct why *why)
 	return 0;
 }
 
-/* Either kind of memory is charged, unless the user may lock any amount (CAP_IPC_LOCK). */
-static int explain_memory(size_t len, struct why *why)
+bool regbuf_unlimited(void)
 {
-	struct rlimit limit;
-	size_t kib = (len + 1023) >> 10;
+	unsigned long long caps = 0;
+	char line[128] = "";
+	FILE *f;
 
-	if (!getrlimit(RLIMIT_MEMLOCK, &limit) && limit.rlim_cur != RLIM_INFINITY)
-		return why_set(why, -ENOMEM, "io_uring_register: %zu KiB are to be pinned, but the "
-			       "limit on locked memory is %llu KiB; raise it (ulimit -l %zu) or "
-			       "run as root", kib, (unsigned long long)limit.rlim_cur >> 10, kib);
-	return why_set(why, -ENOMEM, "io_uring_register: no memory to pin %zu KiB", kib);
+	/* the capability of a container that has users of its own does not count */
+	if (readlink("/proc/self/ns/user", line, sizeof(line) - 1) > 0 &&
+	    strcmp(line, FIRST_USER_NS))
+		return false;
+	f = fopen("/proc/self/status", "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "CapEff: %llx", &caps) == 1)
+			break;
+	}
+	if (f)
+		fclose(f);
+	return caps >> IPC_LOCK & 1;
 }
 
-int regbuf_user(struct ring *ring, unsigned int slot, void *addr, size_t len, size_t all,
-		struct why *why)
+/* Either kind of memory is charged to the user, each time that it is registered. */
+static int explain_memory(unsigned long long all, struct why *why)
+{
+	unsigned long long has, kib = (all + 1023) >> 10;
+	struct rlimit limit;
+
+	if (regbuf_unlimited() || getrlimit(RLIMIT_MEMLOCK, &limit) ||
+	    limit.rlim_cur == RLIM_INFINITY)
+		return why_set(why, -ENOMEM, "io_uring_register: no memory to pin %llu KiB", kib);
+	has = limit.rlim_cur >> 10;
+	if (kib <= has)
+		return why_set(why, -ENOMEM, "io_uring_register: %llu KiB are to be pinned, but of "
+			       "the limit on locked memory, %llu KiB, other jobs or programs of "
+			       "this user have a part; raise it (ulimit -l %llu) or run as root",
+			       kib, has, has + kib);
+	return why_set(why, -ENOMEM, "io_uring_register: %llu KiB are to be pinned, but the limit "
+		       "on locked memory is %llu KiB; raise it (ulimit -l %llu) or run as root",
+		       kib, has, kib);
+}
+
+int regbuf_user(struct ring *ring, unsigned int slot, void *addr, size_t len,
+		unsigned long long all, struct why *why)
 {
 	struct iovec iov = { .iov_base = addr, .iov_len = len };
 	int ret;
@@ -143,7 +176,7 @@ static int explain_dmabuf(int err, const struct ring *ring, off_t size, const ch
 }
 
 int regbuf_dmabuf(struct ring *ring, unsigned int slot, int dmabuf_fd, int target_fd,
-		  const char *target, struct why *why)
+		  const char *target, unsigned long long all, struct why *why)
 {
 	struct io_uring_regbuf_desc desc = {
 		.type = IO_REGBUF_TYPE_DMABUF,
@@ -154,7 +187,7 @@ int regbuf_dmabuf(struct ring *ring, unsigned int slot, int dmabuf_fd, int targe
 
 	ret = update_slot(&ring->uring, slot, &desc);
 	if (ret == -ENOMEM)
-		return explain_memory(lseek(dmabuf_fd, 0, SEEK_END), why);
+		return explain_memory(all, why);
 	if (ret)
 		return explain_dmabuf(ret, ring, lseek(dmabuf_fd, 0, SEEK_END), target, why);
 	return 0;

@@ -6,6 +6,7 @@
 #ifndef FIO_DMABUF_REGBUF_H
 #define FIO_DMABUF_REGBUF_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "ring.h"
@@ -54,20 +55,28 @@ enum regbuf_support regbuf_probe(struct why *why);
 int regbuf_table(struct ring *ring, unsigned int nr, struct why *why);
 
 /**
+ * regbuf_unlimited - may this process pin any amount of memory?
+ *
+ * Return: true if the kernel charges it for none (CAP_IPC_LOCK).
+ */
+bool regbuf_unlimited(void);
+
+/**
  * regbuf_user - back a slot by user memory, which the kernel pins
  * @ring: a ring that has a table
  * @slot: an empty slot
  * @addr: start of the memory
  * @len: its length, at most REGBUF_MAX_USER
- * @all: bytes in all of the caller's slots, which is what a user has to be allowed to pin
+ * @all: bytes in all slots, of the caller's and of its like that run at the same time, which is what
+ *       a user has to be allowed to pin
  * @why: the reason of a failure
  *
  * Requests then give addresses in that memory.
  *
  * Return: 0, or a negative errno.
  */
-int regbuf_user(struct ring *ring, unsigned int slot, void *addr, size_t len, size_t all,
-		struct why *why);
+int regbuf_user(struct ring *ring, unsigned int slot, void *addr, size_t len,
+		unsigned long long all, struct why *why);
 
 /**
  * regbuf_dmabuf - back a slot by a dma-buf, for I/O with one target
@@ -76,6 +85,7 @@ int regbuf_user(struct ring *ring, unsigned int slot, void *addr, size_t len, si
  * @dmabuf_fd: the dma-buf
  * @target_fd: a block device opened with O_DIRECT; requests must use the same open file
  * @target: its name, for messages
+ * @all: bytes in all slots, as above: a dma-buf counts anew for each target
  * @why: the reason of a failure
  *
  * Requests then give byte offsets into the dma-buf instead of addresses.
@@ -83,6 +93,6 @@ int regbuf_user(struct ring *ring, unsigned int slot, void *addr, size_t len, si
  * Return: 0, or a negative errno.
  */
 int regbuf_dmabuf(struct ring *ring, unsigned int slot, int dmabuf_fd, int target_fd,
-		  const char *target, struct why *why);
+		  const char *target, unsigned long long all, struct why *why);
 
 #endif

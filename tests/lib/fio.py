@@ -96,8 +96,10 @@ class Result:
 
 
 def run(timeout: int = 100, engine: str = ENGINE, prefix: tuple[str, ...] = (), name: str = "t",
-        pass_fds: tuple[int, ...] = (), **options: Any) -> Result:
-    """Run one job, with its options as fio's and the engine's names.
+        pass_fds: tuple[int, ...] = (), more: tuple[dict[str, Any], ...] = (),
+        **options: Any) -> Result:
+    """Run one job, with its options as fio's and the engine's names, and for each of `more` another
+    that has those options besides.
 
     counters= is added where not given. Options whose value is None are left out. fio inherits
     the descriptors in pass_fds. An engine that is no path is one of fio's own.
@@ -110,9 +112,12 @@ def run(timeout: int = 100, engine: str = ENGINE, prefix: tuple[str, ...] = (), 
         if options["counters"] is not None:
             counters = Path(options["counters"])
         command = [*prefix, config()["FIO"], "--eta=never", "--output-format=json",
-                   f"--output={out}", f"--name={name}",
-                   f"--ioengine={'external:' * ours}{engine}"]
-        command += [f"--{key}={value}" for key, value in options.items() if value is not None]
+                   f"--output={out}"]
+        for number, job in enumerate(({}, *more)):
+            command += [f"--name={name}{number or ''}",
+                        f"--ioengine={'external:' * ours}{engine}"]
+            command += [f"--{key}={value}" for key, value in {**options, **job}.items()
+                        if value is not None]
         # fio leaves files where it runs
         proc = subprocess.run(command, cwd=tmp, env=environment(), text=True, timeout=timeout,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -93,10 +93,10 @@ static void no_dmabuf(void)
 
 	check(!ring_init(&ring, &conf, &why));
 	check(!regbuf_table(&ring, 1, &why));
-	check(regbuf_dmabuf(&ring, 0, fd, fd, "/dev/null", &why) < 0);
+	check(regbuf_dmabuf(&ring, 0, fd, fd, "/dev/null", 0, &why) < 0);
 	check(why.text[0]);
 	printf("%s\n", why.text);
-	check(regbuf_dmabuf(&ring, 0, -1, fd, "/dev/null", &why) < 0);
+	check(regbuf_dmabuf(&ring, 0, -1, fd, "/dev/null", 0, &why) < 0);
 	ring_exit(&ring);
 	close(fd);
 }

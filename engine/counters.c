@@ -100,6 +100,7 @@ int counters_write(int fd, const struct counters_job *job, const struct counters
 	put_key_string(out, "arm", job->arm);
 	put_key_string(out, "exporter", job->exporter);
 	put_key_string(out, "memory", job->memory);
+	put_key_string(out, "device", job->device);
 	fprintf(out, ",\"ios\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"eagain\":%" PRIu64,
 		c->ios, c->bytes, c->eagain);
 	fprintf(out, ",\"short\":%" PRIu64 ",\"errors\":%" PRIu64, c->shorts, c->errors);

@@ -39,6 +39,7 @@ struct counters {
  * @arm: the arm
  * @exporter: who made the dma-buf, "none" where there is none
  * @memory: what the pool's memory is
+ * @device: the node of the graphics device that it is of, or empty
  * @pool_bytes: the pool's size
  * @dmabufs: dma-bufs that it is made of
  * @buffers: I/O units cut from it
@@ -50,6 +51,7 @@ struct counters_job {
 	const char *arm;
 	const char *exporter;
 	const char *memory;
+	const char *device;
 	size_t pool_bytes;
 	unsigned int dmabufs;
 	unsigned int buffers;

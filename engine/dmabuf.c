@@ -186,6 +186,7 @@ static void write_counters(struct thread_data *td, struct dmabuf_data *dd)
 		.arm = options_arm(o),
 		.exporter = options_exporter(o),
 		.memory = options_memory(o),
+		.device = dd->pool.nr_pieces ? dd->pool.pieces[0].node : "",
 		.pool_bytes = dd->pool.size,
 		.dmabufs = o->arm == ARM_DMABUF ? dd->pool.nr_pieces : 0,
 		.buffers = dd->nr_io_us,

@@ -22,6 +22,7 @@ struct library;
  * @copier: NULL where @cpu is the memory itself, as devices see it. Else @cpu is a shadow of it in
  *          ordinary memory, and this brings one in line with the other
  * @device: what @copier knows the memory by
+ * @node: for drm, the device's node that it is of, else empty
  */
 struct buffer {
 	void *cpu;
@@ -30,6 +31,7 @@ struct buffer {
 	int dmabuf_fd;
 	const struct copier *copier;
 	void *device;
+	char node[64];
 };
 
 #define BUFFER_NONE	((struct buffer){ .memfd = -1, .dmabuf_fd = -1 })
@@ -52,7 +54,7 @@ struct copier {
  * @piece: which one of a pool's buffers it is
  * @heap: for dma_heap, the heap's name
  * @dmabuf_fd: for fd, the dma-buf
- * @drm_device: for drm, the device's node, or NULL for any
+ * @drm_device: for drm, the device's node, or NULL for any; a pool is of one
  * @vram: for drm, of the device's own memory
  * @gpu: for cuda and hip, the GPU's number
  * @p2pmem_device: for p2pmem, the PCI address of the device with the memory, or NULL for any

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -53,6 +54,8 @@ static int alloc_from(const char *path, struct buffer *buf, size_t size, bool vr
 	ret = shadow_dmabuf(buf, size, why);
 	if (ret)
 		shadow_free(buf);
+	else
+		snprintf(buf->node, sizeof(buf->node), "%s", path);
 	return ret;
 }
 

@@ -91,6 +91,9 @@ int pool_alloc(struct pool *pool, const struct exporter *source, struct want wan
 		want.size = piece_size(pool, least(pool->per, shape->nr - want.piece * pool->per),
 				       most);
 		ret = source->alloc(&pool->pieces[want.piece], &want, why);
+		/* whichever device the first is of, the others are not of another */
+		if (!ret && !want.drm_device && pool->pieces[0].node[0])
+			want.drm_device = pool->pieces[0].node;
 	}
 	if (!ret)
 		ret = join(pool, why);

@@ -24,7 +24,7 @@ int main(void)
 	};
 	struct counters_job job = {
 		.job = "a \"b\" \\ \n c", .thread = 1, .arm = "plain", .exporter = "none",
-		.memory = "memfd", .pool_bytes = 4096, .buffers = 1, .ring = &ring,
+		.memory = "memfd", .device = "", .pool_bytes = 4096, .buffers = 1, .ring = &ring,
 	};
 	int status, nr = 0, fd = mkstemp(path);
 	struct why why;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A pool is one stretch of memory whatever it is made of: a single buffer where that may be as
- * large, else several, with no unit in two of them, each unit where it belongs. Nothing is left
- * behind.
+ * large, else several, with no unit in two of them, each unit where it belongs, and all of one
+ * device. Nothing is left behind.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -115,6 +115,38 @@ static void refused(void)
 	check(!setrlimit(RLIMIT_NOFILE, &old));
 }
 
+static unsigned int chosen;	/* of a device's own choice */
+
+/* Memory of some device, a new one each time that none is asked for. */
+static int alloc_of_device(struct buffer *buf, const struct want *want, struct why *why)
+{
+	if (memory_anon.alloc(buf, want, why))
+		return -1;
+	if (want->drm_device)
+		snprintf(buf->node, sizeof(buf->node), "%s", want->drm_device);
+	else
+		snprintf(buf->node, sizeof(buf->node), "device %u", chosen++);
+	return 0;
+}
+
+/* All pieces are of the device that was asked for, else of the one that the first is of. */
+static void one_device(const char *asked)
+{
+	struct exporter source = memory_anon;
+	struct pool_shape shape = { .unit = MIB, .nr = 3, .most = MIB };
+	struct want want = { .drm_device = asked };
+	struct pool pool = { 0 };
+	struct why why;
+
+	chosen = 0;
+	source.alloc = alloc_of_device;
+	check(!pool_alloc(&pool, &source, want, &shape, &why));
+	check(pool.nr_pieces == 3 && chosen == !asked);
+	for (unsigned int i = 0; i < pool.nr_pieces; i++)
+		check(!strcmp(pool.pieces[i].node, asked ? asked : "device 0"));
+	pool_free(&pool);
+}
+
 int main(void)
 {
 	static const struct pool_shape shapes[] = {
@@ -137,6 +169,8 @@ int main(void)
 		several(&memory_anon, &shapes[i], pieces[i]);
 	}
 	refused();
+	one_device(NULL);
+	one_device("a device");
 	check(lowest_fd() == before);
 	return 0;
 }

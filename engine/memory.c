@@ -6,10 +6,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/memfd.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "memory.h"
@@ -73,34 +73,30 @@ void memory_free(struct buffer *buf)
 	*buf = BUFFER_NONE;
 }
 
-static int explain_huge(int err, size_t size, size_t page, struct why *why)
+static int explain_huge(int err, size_t size, struct why *why)
 {
+	size_t page = MEMORY_ALIGN;
+
 	return why_set(why, err, "%zu huge pages of %zu KiB are needed, and there are not as many "
-		       "free; reserve them: sysctl vm.nr_hugepages=%zu (or more, where others use "
-		       "them too)", size / page, page >> 10, size / page);
+		       "free; reserve them: echo %zu > /sys/kernel/mm/hugepages/hugepages-%zukB/"
+		       "nr_hugepages (or more, where others use them too)", size / page, page >> 10,
+		       size / page, page >> 10);
 }
 
 static int memfd_alloc(struct buffer *buf, const struct want *want, struct why *why)
 {
-	unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | (want->huge ? MFD_HUGETLB : 0);
-	size_t size = want->size;
-	bool huge = want->huge;
-	struct stat st;
-	size_t page;
+	/* the default can be 1 GiB, which suits no pool: neither its size nor its address */
+	unsigned int huge = want->huge ? MFD_HUGETLB | MFD_HUGE_2MB : 0;
+	unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING | huge;
+	size_t size = huge ? round_up(want->size, MEMORY_ALIGN) : memory_pages(want->size);
 	int ret;
 
 	buf->memfd = memfd_create("fio-dmabuf", flags);
 	if (buf->memfd < 0) {
-		ret = why_set(why, -errno, "memfd_create%s: %s", huge ? "(MFD_HUGETLB)" : "",
-			      strerror(errno));
+		ret = why_set(why, -errno, "memfd_create%s: %s",
+			      huge ? "(MFD_HUGETLB | MFD_HUGE_2MB)" : "", strerror(errno));
 		goto fail;
 	}
-
-	/* hugetlbfs gives the huge page's size as the block size */
-	page = sysconf(_SC_PAGESIZE);
-	if (huge && !fstat(buf->memfd, &st))
-		page = st.st_blksize;
-	size = round_up(size, page);
 
 	if (ftruncate(buf->memfd, size)) {
 		ret = why_set(why, -errno, "ftruncate of a memfd to %zu bytes: %s", size,
@@ -116,7 +112,7 @@ static int memfd_alloc(struct buffer *buf, const struct want *want, struct why *
 	if (buf->cpu == MAP_FAILED) {
 		buf->cpu = NULL;
 		if (huge && errno == ENOMEM)
-			ret = explain_huge(-errno, size, page, why);
+			ret = explain_huge(-errno, size, why);
 		else
 			ret = why_set(why, -errno, "mmap of %zu bytes of a memfd: %s", size,
 				      strerror(errno));

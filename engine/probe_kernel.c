@@ -2,6 +2,7 @@
 /*
  * fio-dmabuf-probe: the kernel, its limits and its configuration.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -10,6 +11,7 @@
 
 #include "probe_look.h"
 #include "regbuf.h"
+#include "ring.h"
 
 /* The pool of a job as the sweep runs it where nothing else is said: 32 units of 4 KiB. */
 #define DEFAULT_POOL	(32 * 4096ULL)
@@ -30,11 +32,22 @@ static const struct {
 /* What keeps io_uring away: nothing older than 6.6 has the switch. */
 static const char *io_uring_command(long long disabled)
 {
-	if (disabled > 0)
-		return "sysctl kernel.io_uring_disabled=0";
-	if (!disabled)
-		return "allow io_uring_setup in the container's seccomp profile";
-	return "boot a kernel with CONFIG_IO_URING=y";
+	struct ring_conf conf = { .depth = 1 };
+	struct ring ring = { 0 };
+	struct why why;
+	int ret;
+
+	ret = ring_init(&ring, &conf, &why);
+	ring_exit(&ring);
+	switch (ret) {
+	case -ENOSYS:
+		return "boot a kernel with CONFIG_IO_URING=y";
+	case -EPERM:
+	case -EACCES:
+		return disabled > 0 ? "sysctl kernel.io_uring_disabled=0" :
+		       "allow io_uring_setup in the container's seccomp profile";
+	}
+	return "";
 }
 
 static void probe_steps(struct probe *p)

@@ -155,11 +155,11 @@ struct fio_option dmabuf_option_table[] = {
 		       "0000:03:00.0 (default: the first that offers some)"),
 	},
 	{
-		OPTION("registerfiles", FIO_OPT_BOOL, registerfiles, "0",
+		OPTION("registerfiles", FIO_OPT_STR_SET, registerfiles, NULL,
 		       "Register the files with io_uring: no I/O has to look its file up"),
 	},
 	{
-		OPTION("sqthread_poll", FIO_OPT_BOOL, sqpoll, "0",
+		OPTION("sqthread_poll", FIO_OPT_STR_SET, sqpoll, NULL,
 		       "A kernel thread submits, and fio makes no system calls for that; implies "
 		       "registerfiles=1"),
 	},
@@ -168,7 +168,7 @@ struct fio_option dmabuf_option_table[] = {
 		       "sqthread_poll=1: the CPU which the kernel thread runs on"),
 	},
 	{
-		OPTION("hipri", FIO_OPT_BOOL, hipri, "0",
+		OPTION("hipri", FIO_OPT_STR_SET, hipri, NULL,
 		       "Poll for completions, which takes direct=1 and a drive with poll queues; not "
 		       "possible with arm=dmabuf"),
 	},
@@ -313,7 +313,7 @@ static int check_values(struct thread_data *td, struct dmabuf_options *o)
 	for (opt = dmabuf_option_table; opt->name; opt++) {
 		unsigned int *value = (unsigned int *)((char *)o + opt->off1);
 
-		if (opt->type == FIO_OPT_BOOL && *value > 1)
+		if ((opt->type == FIO_OPT_BOOL || opt->type == FIO_OPT_STR_SET) && *value > 1)
 			return refuse(td, -EINVAL, "%s=%d: is neither 0 nor 1", opt->name,
 				      (int)*value);
 	}

@@ -101,8 +101,9 @@ def run(timeout: int = 100, engine: str = ENGINE, prefix: tuple[str, ...] = (), 
     """Run one job, with its options as fio's and the engine's names, and for each of `more` another
     that has those options besides.
 
-    counters= is added where not given. Options whose value is None are left out. fio inherits
-    the descriptors in pass_fds. An engine that is no path is one of fio's own.
+    counters= is added where not given. Options whose value is None are left out, and those whose
+    value is True are written without one. fio inherits the descriptors in pass_fds. An engine that
+    is no path is one of fio's own.
     """
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="fio-dmabuf-run-") as tmp:
         os.chmod(tmp, 0o777)
@@ -116,8 +117,8 @@ def run(timeout: int = 100, engine: str = ENGINE, prefix: tuple[str, ...] = (), 
         for number, job in enumerate(({}, *more)):
             command += [f"--name={name}{number or ''}",
                         f"--ioengine={'external:' * ours}{engine}"]
-            command += [f"--{key}={value}" for key, value in {**options, **job}.items()
-                        if value is not None]
+            command += [f"--{key}" if value is True else f"--{key}={value}"
+                        for key, value in {**options, **job}.items() if value is not None]
         # fio leaves files where it runs
         proc = subprocess.run(command, cwd=tmp, env=environment(), text=True, timeout=timeout,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -4,7 +4,7 @@
  *
  * The kernel lets a device use another one's memory where both are below one bridge and no port on
  * the way redirects such requests upstream (ACS), and else where it trusts the host bridge: on AMD
- * processors since Zen always, elsewhere by a list of its own.
+ * processors since Zen always, elsewhere where that is on its list.
  */
 #include <ctype.h>
 #include <fcntl.h>
@@ -24,8 +24,55 @@
 /* What of a device's configuration anybody may read. */
 #define CONFIG_OPEN	64
 #define ZEN		0x17
-#define ASK_KERNEL	"the kernel decides by its list of host bridges " \
-			"(drivers/pci/p2pdma.c): only if "
+#define VERSION(a, b)	((a) << 16 | (b))
+/* The newest kernel whose list is here. */
+#define LISTED		VERSION(7, 3)
+#define LIST		"the list of host bridges of Linux 7.3 (drivers/pci/p2pdma.c)"
+#define ANY_DEVICE	0x10000
+/* The PCI class of a bridge from bus to bus, which a root port is. */
+#define CLASS_BRIDGE	0x0604
+
+/*
+ * The host bridges that the kernel trusts, by what stands first on their bus: its list in Linux
+ * 6.12 and 7.3, the two that were looked at.
+ */
+static const struct trusted {
+	unsigned int vendor, device;
+	unsigned int since;		/* the older of the two that has it */
+	bool alone;			/* not from one host bridge to another */
+} trusted[] = {
+	{ 0x8086, 0x3c00, VERSION(6, 12), true },
+	{ 0x8086, 0x3c01, VERSION(6, 12), true },
+	{ 0x8086, 0x2f00, VERSION(6, 12), true },
+	{ 0x8086, 0x2f01, VERSION(6, 12), true },
+	{ 0x8086, 0x2030, VERSION(6, 12), false },
+	{ 0x8086, 0x2031, VERSION(6, 12), false },
+	{ 0x8086, 0x2032, VERSION(6, 12), false },
+	{ 0x8086, 0x2033, VERSION(6, 12), false },
+	{ 0x8086, 0x2020, VERSION(6, 12), false },
+	{ 0x8086, 0x09a2, VERSION(6, 12), false },
+	{ 0x8086, 0x0b25, VERSION(7, 3), false },
+	{ 0x8086, 0x0cfe, VERSION(7, 3), false },
+	{ 0x8086, 0x11fb, VERSION(7, 3), false },
+	{ 0x8086, 0x1212, VERSION(7, 3), false },
+	{ 0x8086, 0x1216, VERSION(7, 3), false },
+	{ 0x8086, 0x4940, VERSION(7, 3), false },
+	{ 0x8086, 0x4942, VERSION(7, 3), false },
+	{ 0x8086, 0x4944, VERSION(7, 3), false },
+	{ 0x8086, 0x4946, VERSION(7, 3), false },
+	{ 0x8086, 0x4948, VERSION(7, 3), false },
+	{ 0x1ae0, ANY_DEVICE, VERSION(7, 3), false },
+	{ 0x10de, 0x2f95, VERSION(7, 3), false },
+	{ 0x10de, 0x2f96, VERSION(7, 3), false },
+	{ 0x10de, 0x2f97, VERSION(7, 3), false },
+	{ 0x10de, 0x2f98, VERSION(7, 3), false },
+};
+
+/* A host bridge, as the kernel knows it. */
+struct host {
+	char id[PROBE_NAME];
+	unsigned int vendor, device;
+};
 
 /* A device and what is above it. */
 struct chain {
@@ -196,46 +243,98 @@ static bool trusted_cpu(void)
 	return amd && family >= ZEN;
 }
 
-/* vendor:device by which the kernel knows a host bridge: that of the first device on its bus. */
-static void host_bridge_id(char *id, size_t len, const char *root)
+/*
+ * By vendor:device of the first device on its bus, where that is a root port, or the one at 00.0;
+ * else the kernel knows nothing of it.
+ */
+static void read_host(struct host *host, const char *root)
 {
-	char path[PROBE_PATH];
+	const char *name = NULL;
 	struct dirent **names;
+	char path[PROBE_PATH];
 	int nr;
 
-	snprintf(id, len, "%s", root);
+	*host = (struct host){ 0 };
+	snprintf(host->id, sizeof(host->id), "%s", root);
 	snprintf(path, sizeof(path), "/sys/devices/%s", root);
 	nr = look_list(path, &names);
-	for (int i = 0; i < nr; i++) {
-		if (!is_address(names[i]->d_name))
-			continue;
-		snprintf(id, len, "%04llx:%04llx",
-			 look_number(PCI_DEVICES "/%s/vendor", names[i]->d_name),
-			 look_number(PCI_DEVICES "/%s/device", names[i]->d_name));
-		break;
+	for (int i = 0; i < nr && !name; i++) {
+		if (is_address(names[i]->d_name))
+			name = names[i]->d_name;
+	}
+	if (name && (!strcmp(name + strlen(name) - strlen("00.0"), "00.0") ||
+		     look_number(PCI_DEVICES "/%s/class", name) >> 8 == CLASS_BRIDGE)) {
+		host->vendor = look_number(PCI_DEVICES "/%s/vendor", name);
+		host->device = look_number(PCI_DEVICES "/%s/device", name);
+		snprintf(host->id, sizeof(host->id), "%04x:%04x", host->vendor, host->device);
 	}
 	look_list_free(names, nr);
+}
+
+static unsigned int kernel_version(void)
+{
+	unsigned int major = 0, minor = 0;
+	char release[PROBE_NAME];
+
+	look_read(release, sizeof(release), "/proc/sys/kernel/osrelease");
+	sscanf(release, "%u.%u", &major, &minor);
+	return VERSION(major, minor);
+}
+
+/* Is it on this kernel's list? */
+static void ask_list(struct probe_row *row, const struct host *host, bool same)
+{
+	unsigned int kernel = kernel_version();
+
+	for (size_t i = 0; i < sizeof(trusted) / sizeof(trusted[0]); i++) {
+		const struct trusted *t = &trusted[i];
+
+		if (host->vendor != t->vendor ||
+		    (t->device != ANY_DEVICE && host->device != t->device))
+			continue;
+		if (t->alone && !same)
+			probe_says(row, PROBE_NO, "%s is on " LIST " for devices that are both "
+				   "below it, and not beside another", host->id);
+		else if (kernel < t->since)
+			probe_says(row, PROBE_UNKNOWN, "%s is on " LIST "; this kernel is older, "
+				   "and its own may lack it", host->id);
+		else
+			probe_says(row, PROBE_YES, NULL);
+		return;
+	}
+	if (kernel > LISTED)
+		probe_says(row, PROBE_UNKNOWN, "%s is not on " LIST "; this kernel is newer, and "
+			   "its own may have it", host->id);
+	else
+		probe_says(row, PROBE_NO, "%s is not on " LIST ", and the kernel refuses what is "
+			   "not", host->id);
 }
 
 /* Through the host bridge: where the kernel trusts it. */
 static void through_host(struct probe_row *row, const struct chain *a, const struct chain *b)
 {
 	bool same = !strcmp(a->root, b->root);
-	char id_a[PROBE_NAME], id_b[PROBE_NAME];
+	struct host one, other;
 
-	host_bridge_id(id_a, sizeof(id_a), a->root);
-	host_bridge_id(id_b, sizeof(id_b), b->root);
+	read_host(&one, a->root);
+	read_host(&other, b->root);
 	probe_text(row, "way", "host bridge");
 	probe_text(row, "iommu", pci_translated(b->at[b->nr - 1]) ? "translates" : "");
-	probe_text(row, "host_bridge", id_a);
+	probe_text(row, "host_bridge", one.id);
 	if (!same)
-		probe_text(row, "other_host_bridge", id_b);
-	if (trusted_cpu())
+		probe_text(row, "other_host_bridge", other.id);
+	if (trusted_cpu()) {
 		probe_says(row, PROBE_YES, NULL);
-	else if (same)
-		probe_says(row, PROBE_UNKNOWN, ASK_KERNEL "%s is in it", id_a);
-	else
-		probe_says(row, PROBE_UNKNOWN, ASK_KERNEL "%s and %s are in it", id_a, id_b);
+		return;
+	}
+	ask_list(row, &one, same);
+	if (row->answer != PROBE_NO && !same) {
+		struct probe_row second = *row;
+
+		ask_list(&second, &other, same);
+		if (second.answer != PROBE_YES)
+			*row = second;
+	}
 }
 
 void pci_reach(struct probe_row *row, const char *a, const char *b)
@@ -265,7 +364,7 @@ void pci_reach(struct probe_row *row, const char *a, const char *b)
 	if (found.redirect[0]) {
 		probe_text(row, "acs_redirect", found.redirect);
 		through_host(row, &one, &other);
-		if (row->answer == PROBE_UNKNOWN)
+		if (row->answer != PROBE_YES)
 			probe_try(row, "boot with pci=disable_acs_redir=%s", found.redirect);
 	} else if (found.unreadable[0]) {
 		probe_says(row, PROBE_UNKNOWN, "the ACS settings of %s cannot be read",

@@ -7,12 +7,14 @@ is to be good is also looked through for "got signal=" and for I/O that really h
 
 import json
 import os
+import re
 import resource
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -95,6 +97,17 @@ class Result:
         return sum(int(line[name]) for line in self.counters)
 
 
+def _command(engine: str, name: str, options: dict[str, Any], *more: dict[str, Any]) -> list[str]:
+    """fio with one job, and for each of `more` another that has those options besides."""
+    words = [config()["FIO"], "--eta=never"]
+    for number, job in enumerate(({}, *more)):
+        words += [f"--name={name}{number or ''}",
+                  f"--ioengine={'external:' * ('/' in engine)}{engine}"]
+        words += [f"--{key}" if value is True else f"--{key}={value}"
+                  for key, value in {**options, **job}.items() if value is not None]
+    return words
+
+
 def run(timeout: int = 100, engine: str = ENGINE, prefix: tuple[str, ...] = (), name: str = "t",
         pass_fds: tuple[int, ...] = (), more: tuple[dict[str, Any], ...] = (),
         **options: Any) -> Result:
@@ -108,17 +121,11 @@ def run(timeout: int = 100, engine: str = ENGINE, prefix: tuple[str, ...] = (), 
     with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="fio-dmabuf-run-") as tmp:
         os.chmod(tmp, 0o777)
         out, counters = Path(tmp, "json"), Path(tmp, "counters")
-        ours = "/" in engine
-        options.setdefault("counters", counters if ours else None)
+        options.setdefault("counters", counters if "/" in engine else None)
         if options["counters"] is not None:
             counters = Path(options["counters"])
-        command = [*prefix, config()["FIO"], "--eta=never", "--output-format=json",
+        command = [*prefix, *_command(engine, name, options, *more), "--output-format=json",
                    f"--output={out}"]
-        for number, job in enumerate(({}, *more)):
-            command += [f"--name={name}{number or ''}",
-                        f"--ioengine={'external:' * ours}{engine}"]
-            command += [f"--{key}" if value is True else f"--{key}={value}"
-                        for key, value in {**options, **job}.items() if value is not None]
         # fio leaves files where it runs
         proc = subprocess.run(command, cwd=tmp, env=environment(), text=True, timeout=timeout,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -155,6 +162,36 @@ def bad(expect: str, **options: Any) -> Result:
     assert len(said) == 1, f"{len(said)} lines, not one: {result}"
     assert expect in said[0], f"'{expect}' is not in: {result}"
     return result
+
+
+def _ring(pid: int) -> dict[str, int]:
+    """What the kernel tells of a process' only ring, or nothing, where it is just in use."""
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            if os.readlink(fd) == "anon_inode:[io_uring]":
+                text = Path(f"/proc/{pid}/fdinfo", fd.name).read_text()
+                return {key: int(value)
+                        for key, value in re.findall(r"^(\w+):\s*(\d+)$", text, re.M)}
+        except FileNotFoundError:
+            continue
+    return {}
+
+
+def midway(ios: int = 500, **options: Any) -> tuple[dict[str, int], list[str]]:
+    """Start a job as a thread, and end it after so many I/Os. Return: what the kernel told of its
+    ring by then, and the names of the process' threads."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="fio-dmabuf-run-") as tmp:
+        command = _command(ENGINE, "t", {"output": "/dev/null", "thread": 1, "time_based": 1,
+                                         "runtime": 100, **options})
+        with subprocess.Popen(command, cwd=tmp, env=environment(), stdin=subprocess.DEVNULL) as fio:
+            try:
+                while (ring := _ring(fio.pid)).get("CqTail", 0) < ios:
+                    assert fio.poll() is None, f"ended: {shlex.join(command)}"
+                    time.sleep(0.05)
+                tasks = Path(f"/proc/{fio.pid}/task").iterdir()
+                return ring, [(task / "comm").read_text().strip() for task in tasks]
+            finally:
+                fio.terminate()
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A ring is set up with what this kernel has, says with what, and moves any number of
- * requests up to its depth; what cannot be is refused with a reason.
+ * A ring is set up with what this kernel has, its registered descriptor included, says with what,
+ * and moves any number of requests up to its depth; what cannot be is refused with a reason.
  */
 #include <errno.h>
 #include <string.h>
@@ -34,6 +34,19 @@ static void queue(struct ring *ring, unsigned int nr)
 	}
 }
 
+/* Since 5.18. */
+static bool has_registered_rings(void)
+{
+	struct io_uring uring;
+	bool has;
+
+	if (io_uring_queue_init(1, &uring, 0))
+		return false;
+	has = io_uring_register_ring_fd(&uring) == 1;
+	io_uring_queue_exit(&uring);
+	return has;
+}
+
 static void move(const struct ring_conf *conf)
 {
 	struct ring ring = { 0 };
@@ -43,6 +56,8 @@ static void move(const struct ring_conf *conf)
 		skip("no ring: %s", why.text);
 	check(ring.live && ring.sqpoll == conf->sqpoll);
 	check(!!(ring.setup_flags & IORING_SETUP_SQPOLL) == conf->sqpoll);
+	/* then the number for system calls is not the descriptor */
+	check((ring.uring.enter_ring_fd != ring.uring.ring_fd) == has_registered_rings());
 
 	for (unsigned int round = 0; round < 3; round++) {
 		unsigned int got = 0;

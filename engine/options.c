@@ -429,6 +429,43 @@ static int check_writers(struct thread_data *td, const struct dmabuf_options *o)
 		      "an offset_increment of at least size, or take one job", numjobs(td), shared);
 }
 
+static bool has_dmabuf_fd(const struct thread_data *td, const struct thread_data *like)
+{
+	const struct dmabuf_options *o = td->eo, *wanted = like->eo;
+	const char *text;
+
+	if (td->io_ops != like->io_ops)
+		return false;
+	/* those of a job that is yet to be checked are not filled in */
+	text = o->texts[NUMBER_DMABUF_FD];
+	return text && strtoul(text, NULL, 10) == (unsigned long)wanted->dmabuf_fd;
+}
+
+/* Jobs would use the same bytes of an inherited dma-buf at once, unless a stonewall parts them. */
+static int check_sharers(struct thread_data *td, const struct dmabuf_options *o)
+{
+	const struct thread_data *other;
+
+	for (unsigned int n = td->thread_number - 1; n && !tnumber_to_td(n)->o.stonewall; n--) {
+		if (!has_dmabuf_fd(tnumber_to_td(n - 1), td))
+			continue;
+		/* that one has told */
+		td_verror(td, EINVAL, "fio-dmabuf");
+		return 1;
+	}
+	for (unsigned int n = td->thread_number; n < thread_number; n++) {
+		other = tnumber_to_td(n);
+		if (other->o.stonewall)
+			break;
+		if (has_dmabuf_fd(other, td))
+			return refuse(td, -EINVAL, "dmabuf_fd=%d: job %s has it too, and both would "
+				      "use the same bytes of it; give each its own, or let one "
+				      "wait for the other (stonewall)", o->dmabuf_fd,
+				      other->o.name);
+	}
+	return 0;
+}
+
 static int check_dmabuf(struct thread_data *td, struct dmabuf_options *o)
 {
 	struct fio_file *f;
@@ -450,6 +487,8 @@ static int check_dmabuf(struct thread_data *td, struct dmabuf_options *o)
 	if (o->exporter == EXPORTER_FD && numjobs(td) > 1)
 		return refuse(td, -EINVAL, "numjobs=%u: the dma-buf of exporter=fd is one job's; "
 			      "write several jobs, each with its own dmabuf_fd", numjobs(td));
+	if (o->exporter == EXPORTER_FD && check_sharers(td, o))
+		return 1;
 	if (o->hipri)
 		return refuse(td, -EINVAL, "hipri=1: io_uring takes no dma-buf in a polled ring; "
 			      "leave it out with arm=dmabuf");
@@ -516,6 +555,10 @@ int options_check(struct thread_data *td)
 	if (o->checked)
 		return 0;
 
+	/* else each job is set up by itself, and what several share, or zones, would not be known */
+	if (!td->o.create_serialize)
+		return refuse(td, -EINVAL, "create_serialize=0: jobs would start before they have "
+			      "been checked against each other; leave it out");
 	if (check_values(td, o))
 		return 1;
 	/* as in fio's io_uring engine: the thread takes registered files only */

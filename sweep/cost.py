@@ -36,8 +36,9 @@ _TIMEOUT = 900.0
 _FIRST, _LATER = 0.05, 0.4
 # After so many glances without an I/O the job is over, sooner than it was to be.
 _STILL = 20
-# By so much may interrupts and switches per I/O be off, at that depth: some 20 instructions.
-_SLACK = 0.006
+# By so much may interrupts and switches per I/O be off: it is worth some 20 instructions of 5000;
+# and for an I/O of several commands, some 270 of 36000 or more.
+_SLACK, _SLACK_LARGE = 0.006, 0.1
 _PAGE = 4096
 _HUGE_PAGES = 64
 # Behind an IOMMU the kernel bounds commands to this; without one, the drive's bound is larger.
@@ -180,11 +181,12 @@ def irregular(depth: int, switches: float, drive_interrupts: float) -> str:
     One batch: to idle and back, and one interrupt of the drive. An I/O of several commands is
     so large that a switch does not matter; interrupts, of which each command may have one, do.
     """
+    single = depth == _DEPTH
     expected = [("interrupts of the drive", drive_interrupts, 1 / depth)]
-    if depth == _DEPTH:
+    if single:
         expected.append(("context switches", switches, 2 / depth))
     for what, value, ideal in expected:
-        if abs(value - ideal) > _SLACK * _DEPTH / depth:
+        if abs(value - ideal) > (_SLACK if single else _SLACK_LARGE):
             return f"{value:.4f} {what} per I/O in place of {ideal:.4f}"
     return ""
 

@@ -67,8 +67,8 @@ bool regbuf_unlimited(void);
  * @slot: an empty slot
  * @addr: start of the memory
  * @len: its length, at most REGBUF_MAX_USER
- * @all: bytes in all slots, of the caller's and of its like that run at the same time, which is what
- *       a user has to be allowed to pin
+ * @all: bytes in all slots, of the caller's and of its like that run at the same time, which is
+ *       what a user has to be allowed to pin
  * @why: the reason of a failure
  *
  * Requests then give addresses in that memory.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * To be preloaded into fio: has the engine's WATCH_FAIL-th call for memory, mappings, descriptors
- * or of io_uring's set-up fail, of all or of those called WATCH_CALL, and says when the process ends
- * what the engine has left behind. Jobs that are processes end without that.
+ * or of io_uring's set-up fail, of all or of those called WATCH_CALL, and says when the process
+ * ends what the engine has left behind. Jobs that are processes end without that.
  *
  * A dma-buf that the engine maps beside a shadow can be accessed between DMA_BUF_IOCTL_SYNC's start
  * and end alone, and read alone where the start was for that: else the process dies of it. How

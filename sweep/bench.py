@@ -120,8 +120,7 @@ def _row(session: Session, folder: store.Folder, log: kmsg.KernelLog, case: Case
     """One repeat of one case; a run of which the kernel complains is made once more."""
     name = f"{repeat}-{case.drive}-{case.batch}-{case.engine}"
     for stem in (name, name + "-again"):
-        got, complaint = kmsg.sound(
-            log, lambda stem=folder.file("raw", stem): _measure(session, case, stem))
+        got, complaint = kmsg.sound(log, _measure, session, case, folder.file("raw", stem))
         if not complaint:
             return {"repeat": repeat, **case._asdict(), **got}
         sys.stderr.write(f"{stem}: {complaint}; {'once more' if stem == name else 'again'}\n")

@@ -203,8 +203,7 @@ def _point(session: Session, folder: store.Folder, log: kmsg.KernelLog, repeat: 
     os.mkdir(folder.file(raw))
     got: dict[str, float] = {}
     for attempt in ("run", "again"):
-        got, complaint = kmsg.sound(
-            log, lambda stem=folder.file(raw, attempt): _measure(session, stem, p, ios))
+        got, complaint = kmsg.sound(log, _measure, session, folder.file(raw, attempt), p, ios)
         why = complaint or irregular(p.iodepth, got["switches_per_io"],
                                      got["drive_interrupts_per_io"])
         if not why:

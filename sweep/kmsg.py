@@ -5,6 +5,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 
 from sweep.errors import Impossible, Problem
 
@@ -74,14 +75,15 @@ def bad(lines: list[str]) -> list[str]:
     return [line for line in lines if _BAD.search(line)]
 
 
-def sound(log: KernelLog, measure: Callable[[], dict[str, float]]) -> tuple[dict[str, float], str]:
+def sound(log: KernelLog, measure: Callable[..., dict[str, float]], *args: Any
+          ) -> tuple[dict[str, float], str]:
     """What `measure` gives, and the kernel's complaint meanwhile, for which it does not count. A
     Problem of `measure` is raised only where the kernel has not told the reason."""
     log.new()
     got: dict[str, float] = {}
     problem = None
     try:
-        got = measure()
+        got = measure(*args)
     except Problem as e:
         problem = e
     complaints = bad(log.new())
